@@ -1,0 +1,243 @@
+"""What a day is once it is stored: its launches in one file, its pictures in one folder with a manifest.
+
+`Archive` writes and reads days in a `Storage`. The order of writing is what makes a kill harmless: a picture goes into
+the pool, then beside its launch, and last comes the manifest, which names only what is already there. What it no
+longer names is removed from the folder, never from the pool. Nothing in a file says when it was fetched: the same
+answers give the same bytes.
+
+How launches and pictures are come by is in `launch_library` and `images`; whether what is stored still holds is in
+`verification`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+from rocket_assets import storage as keys
+from rocket_assets.documents import digest, seal, unseal
+from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
+from rocket_assets.images import Fetched, ImageLibrary, Picture
+from rocket_assets.launches import ImageReference, Launch, data_version, in_order, parse
+from rocket_assets.storage import Storage
+
+NO_ADDRESS = "The Launch Library names no picture for this launch."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of one launch: its picture, or why it has none.
+
+    `source_url`, `credit`, `licence` and `licence_url` belong to the picture in `file`. `reason` is set where the
+    launch has no picture, and also where an earlier picture is kept because the launch's present address gave none.
+    """
+
+    launch_id: str
+    launch_name: str
+    source_url: str | None = None
+    credit: str | None = None
+    licence: str | None = None
+    licence_url: str | None = None
+    file: str | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    reason: str | None = None
+
+    @property
+    def picture(self) -> Picture | None:
+        """The stored picture, where there is one."""
+        if self.sha256 and self.bytes and self.format and self.width and self.height:
+            return Picture(self.sha256, self.bytes, self.format, self.width, self.height)
+        return None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the folder of a day holds: one entry a launch, in the order of the launches."""
+
+    day: date
+    launches_version: str
+    """The data version of the launches that these pictures were brought for."""
+    entries: list[Entry]
+
+    @property
+    def refused(self) -> list[Entry]:
+        """The launches whose address gave no picture."""
+        return [entry for entry in self.entries if entry.reason not in (None, NO_ADDRESS)]
+
+    @property
+    def data_version(self) -> str:
+        """A digest of which launch shows which picture."""
+        return digest([asdict(entry) for entry in self.entries])[:16]
+
+
+@dataclass(frozen=True)
+class ImageDay:
+    """What bringing the pictures of one day came to.
+
+    `error` is what keeps the day from being done: one or more of its pictures could not be had now, but trying again
+    may help; or its launches could not be read, and then there is no manifest. Pictures that were refused for good do
+    not keep the day from being done; their entries give the reason.
+    """
+
+    day: date
+    manifest: Manifest | None
+    error: RocketAssetsError | None = None
+    bytes_fetched: int = 0
+    bytes_kept: int = 0
+
+
+class Archive:
+    """The days in a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def write_launches(self, day: date, source: str, launches: Iterable[Launch]) -> bool:
+        """Store the launches of a day and say whether anything changed. No launches is a day without launches."""
+        rows = [launch.row for launch in in_order(launches)]
+        document = {"day": day.isoformat(), "source": source, "count": len(rows), "results": rows}
+        return self.storage.write(keys.launches_key(day), seal(document))
+
+    def read_launches(self, day: date) -> list[Launch]:
+        """The stored launches of a day, in order.
+
+        Raises:
+            Missing: the day has not been brought.
+            Damaged: its file is not what was written.
+        """
+        key = keys.launches_key(day)
+        return [parse(row, key) for row in unseal(self.storage.read(key), key)["results"]]
+
+    def read_manifest(self, day: date) -> Manifest:
+        """What the folder of a day holds.
+
+        Raises:
+            Missing: the pictures of the day have not been brought.
+            Damaged: the manifest is not what was written.
+        """
+        key = keys.manifest_key(day)
+        document = unseal(self.storage.read(key), key)
+        return Manifest(
+            date.fromisoformat(document["day"]),
+            document["launches_version"],
+            [Entry(**entry) for entry in document["entries"]],
+        )
+
+    def bring_images(self, days: Iterable[date], library: ImageLibrary) -> Iterator[ImageDay]:
+        """Bring the pictures of these days, all at once, and give each day in turn as soon as it is whole.
+
+        A day that fails does not stop the others: its `ImageDay` holds the error.
+        """
+        begun = [(day, self._begin(day, library)) for day in days]
+        counted: set[str] = set()
+        for day, fetches in begun:
+            if isinstance(fetches, RocketAssetsError):
+                yield ImageDay(day, None, fetches)
+                continue
+            try:
+                yield self._finish(day, fetches, counted)
+            except RocketAssetsError as error:
+                yield ImageDay(day, None, error)
+
+    def _begin(self, day: date, library: ImageLibrary) -> list[_Fetch] | RocketAssetsError:
+        try:
+            launches = self.read_launches(day)
+        except Missing:
+            return Missing(f"The launches of {day} are not in {self.storage.uri}: bring them first.")
+        except RocketAssetsError as error:
+            return error
+        return [(launch, library.fetch(launch.image.url) if launch.image else None) for launch in launches]
+
+    def _finish(self, day: date, fetches: list[_Fetch], counted: set[str]) -> ImageDay:
+        previous = self._previous_entries(day)
+        entries: list[Entry] = []
+        unavailable: list[Unavailable] = []
+        fetched_bytes = kept_bytes = 0
+        for launch, fetch in fetches:
+            entry = Entry(launch.id, launch.name, reason=NO_ADDRESS)
+            if launch.image and fetch:
+                entry = replace(entry, **_reference(launch.image), reason=None)
+                try:
+                    fetched = fetch.result()
+                except (Refused, NotAPicture, Unavailable) as error:
+                    entry = _without(entry, str(error), previous.get(launch.id))
+                    if isinstance(error, Unavailable):
+                        unavailable.append(error)
+                else:
+                    name = _file_name(launch, fetched.picture, {entry.file for entry in entries})
+                    self.storage.copy(fetched.picture.key, keys.images_folder(day) + name)
+                    entry = replace(entry, file=name, **asdict(fetched.picture))
+                    # A picture that several launches share is fetched for the first of them, and kept for the others.
+                    if fetched.bytes_fetched and launch.image.url not in counted:
+                        fetched_bytes += fetched.bytes_fetched
+                    else:
+                        kept_bytes += fetched.picture.bytes
+                    counted.add(launch.image.url)
+            entries.append(entry)
+        manifest = Manifest(day, data_version(launch for launch, _ in fetches), entries)
+        self._commit(manifest)
+        return ImageDay(day, manifest, _summary(day, unavailable), fetched_bytes, kept_bytes)
+
+    def _previous_entries(self, day: date) -> dict[str, Entry]:
+        try:
+            return {entry.launch_id: entry for entry in self.read_manifest(day).entries}
+        except (Missing, Damaged):
+            return {}
+
+    def _commit(self, manifest: Manifest) -> None:
+        day = manifest.day
+        document = {
+            "day": day.isoformat(),
+            "launches_version": manifest.launches_version,
+            "entries": [asdict(entry) for entry in manifest.entries],
+        }
+        self.storage.write(keys.manifest_key(day), seal(document))
+        folder = keys.images_folder(day)
+        named = {keys.manifest_key(day)} | {folder + entry.file for entry in manifest.entries if entry.file}
+        self.storage.delete([stored.key for stored in self.storage.list(folder) if stored.key not in named])
+
+
+_Fetch = tuple[Launch, Future[Fetched] | None]
+
+
+def _reference(image: ImageReference) -> dict[str, Any]:
+    return {
+        "source_url": image.url,
+        "credit": image.credit,
+        "licence": image.licence,
+        "licence_url": image.licence_url,
+    }
+
+
+def _without(entry: Entry, reason: str, previous: Entry | None) -> Entry:
+    """The entry of a launch whose address gave no picture: the picture it had before, or none."""
+    if previous and previous.picture:
+        return replace(previous, launch_name=entry.launch_name, reason=reason)
+    return replace(entry, reason=reason)
+
+
+def _summary(day: date, errors: list[Unavailable]) -> Unavailable | None:
+    if not errors:
+        return None
+    others = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Unavailable(f"Not all pictures of {day} could be had: {errors[0]}{others}")
+
+
+def _file_name(launch: Launch, picture: Picture, taken: set[str | None]) -> str:
+    """<slug>-<id8>.<extension>, in letters, digits and hyphens only, whatever the launch is called."""
+    ascii_name = unicodedata.normalize("NFKD", launch.name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:80].rstrip("-") or "launch"
+    is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", launch.id)
+    long_id = launch.id if is_uuid else hashlib.sha256(launch.id.encode("utf-8", "surrogatepass")).hexdigest()
+    short = f"{slug}-{long_id[:8]}.{picture.extension}"
+    return f"{slug}-{long_id}.{picture.extension}" if short in taken else short

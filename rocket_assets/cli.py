@@ -1,0 +1,309 @@
+"""The few commands that Dagster has no word for: backfill, verify, sample-library.
+
+Here options become arguments, and outcomes become sentences and exit codes. Dagster is imported by the one command that
+needs it, so that the others start at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from dotenv import load_dotenv
+from rich.console import Console
+
+from rocket_assets import storage as keys
+from rocket_assets.archive import Archive
+from rocket_assets.errors import RocketAssetsError, WrongSetting
+from rocket_assets.progress import Progress
+from rocket_assets.settings import API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
+from rocket_assets.storage import Storage
+from rocket_assets.verification import verify as verified
+
+if TYPE_CHECKING:
+    from rocket_assets.backfill import Outcome, Recorded
+
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+
+SAMPLE_PORT = 19571
+"""Where the sample library listens unless told otherwise: outside the range that systems hand out by themselves."""
+
+_MOST_SHOWN = 50
+
+
+class Day(click.ParamType[date]):
+    """A UTC day, as YYYY-MM-DD or the word today."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """The day that was written."""
+        if value == "today":
+            return datetime.now(UTC).date()
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            self.fail(f"{value!r} is not a day. Write it as 2024-12-05, or `today`.", param, ctx)
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command end with a sentence and an exit code where the package explains an error."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except WrongSetting as error:
+            _stop(WRONG_USE, str(error))
+        except RocketAssetsError as error:
+            _stop(FAILED, f"{error} {error.advice}")
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Every rocket launch and its picture, day by day, as Dagster assets."""
+    load_dotenv(Path.cwd() / ".env")
+
+
+@main.command()
+@click.argument("start", type=Day())
+@click.argument("end", type=Day())
+@click.option("--assets", default="launches,launch_images", show_default=True, help="Which assets, with commas.")
+@click.option("--only-missing", is_flag=True, help="Leave out the days that stand already.")
+@explained
+def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
+    """Bring the launches and the pictures of the days from START to END, both included.
+
+    Works in this process, without the Dagster daemon, and is recorded in the same Dagster instance, so that the UI
+    shows it. Stopped at any time, it leaves everything whole; the same command goes on with --only-missing.
+
+    Exit code 0: all days stand. 1: some failed, and are listed with the reason. 2: wrong use.
+    """
+    settings = Settings.read(os.environ)
+    days = _days(start, end)
+    storage = Storage(settings.storage)
+    storage.ensure_writable()
+    _use_dagster_home()
+
+    import dagster as dg
+
+    from rocket_assets.backfill import ASSETS, Backfill
+    from rocket_assets.defs.partitions import days as partitions
+
+    chosen = [name.strip() for name in assets.split(",")]
+    if not set(chosen) <= set(ASSETS):
+        raise click.UsageError(f"--assets is {assets!r}; what fits is {' or '.join(ASSETS)}, or both with a comma.")
+    for day in (start, end):
+        if not partitions.has_partition_key(day.isoformat()):
+            first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+            raise click.UsageError(
+                f"{day} has no partition: they go from {first} to {last}. "
+                f"{START_DATE.name}, {END_DATE.name} and {DAYS_AHEAD.name} set the bounds."
+            )
+    tally = Tally()
+    with dg.DagsterInstance.get() as instance:
+        work = Backfill(instance, tally.add)
+        wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in chosen}
+        with tally.show(wanted):
+            outcome = work.bring(wanted)
+    _report(outcome, tally, Archive(storage), again=f"rocket-assets backfill {start} {end}")
+
+
+@main.command()
+@click.argument("start", type=Day(), required=False)
+@click.argument("end", type=Day(), required=False)
+@click.option(
+    "--level",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="quick: files and sizes. full: digests and decoding, too; reads every file.",
+)
+@explained
+def verify(start: date | None, end: date | None, level: str) -> None:
+    """Is everything still what the manifests say, from START to END, or everywhere?
+
+    Exit code 0: it is. 1: it is not, and each problem is named. 2: wrong use.
+    """
+    if start and not end:
+        raise click.UsageError("Name both START and END, or neither.")
+    if start and end:
+        _days(start, end)
+    archive = Archive(Storage(Settings.read(os.environ).storage))
+    days = pictures = problems = 0
+    with Progress(Console(stderr=True), total=None, unit="days") as progress:
+        for part in verified(archive, start, end, level="full" if level == "full" else "quick"):
+            if part.day:
+                days, pictures = days + 1, pictures + part.pictures
+                progress.advance(f"{pictures:,} pictures, {problems} problems")
+            for problem in part.problems:
+                problems += 1
+                click.echo(problem)
+    click.echo(f"{days:,} days and {pictures:,} pictures looked at ({level}): {problems or 'no'} problems.")
+    if problems:
+        click.echo("To mend: delete what is damaged or foreign, and bring its days again.")
+        sys.exit(FAILED)
+
+
+@main.command("sample-library", context_settings={"ignore_unknown_options": True})
+@click.option("--port", default=SAMPLE_PORT, show_default=True, help="0 takes a free one.")
+@click.option("--throttle", type=click.IntRange(min=1), help="Requests an hour; the real library takes 15.")
+@click.option("--latency", default=0.0, help="Seconds before each answer.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@explained
+def sample_library(port: int, throttle: int | None, latency: float, command: tuple[str, ...]) -> None:
+    """Serve the sample library: a small Launch Library, for working without a network.
+
+    With a COMMAND (after --), run that with the sample library as its ROCKET_ASSETS_API_URL, and end with it. Without
+    one, serve until Ctrl-C and say each request.
+    """
+    from rocket_assets.sample_library.server import LibraryServer, Request
+
+    def say(request: Request) -> None:
+        if not command:
+            click.echo(f"{request.status} {request.method} {request.path}")
+
+    server = LibraryServer(port=port, throttle=throttle, latency=latency, on_request=say)
+    try:
+        server.start()
+    except OSError as error:
+        _stop(FAILED, f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.")
+    try:
+        if command:
+            sys.exit(_run(command, {**os.environ, API_URL.name: server.url}))
+        click.echo(f"The sample library is at {server.url} until Ctrl-C. To use it: {API_URL.name}={server.url}")
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+    finally:
+        server.stop()
+
+
+class Tally:
+    """Counts what a backfill has brought, and shows it."""
+
+    def __init__(self) -> None:
+        self.days = self.launches = self.pictures = self.refused = self.requests = 0
+        self.bytes_fetched = self.bytes_kept = 0
+        self.days_with_refusals: list[date] = []
+        self._open: dict[date, int] = {}
+        self._progress: Progress | None = None
+
+    def show(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
+        """A progress over the days that are wanted; a day is done when each asset of it is recorded."""
+        for days in wanted.values():
+            for day in days:
+                self._open[day] = self._open.get(day, 0) + 1
+        self._progress = Progress(Console(stderr=True), total=len(self._open), unit="days")
+        return self._progress
+
+    def add(self, recorded: Recorded) -> None:
+        """Count a day of an asset."""
+        self.requests += recorded.number("api_requests")
+        self.pictures += recorded.number("pictures")
+        self.bytes_fetched += recorded.number("bytes_fetched")
+        self.bytes_kept += recorded.number("bytes_kept")
+        if recorded.asset == "launches":
+            self.launches += recorded.number("launches")
+        if recorded.number("refused"):
+            self.refused += recorded.number("refused")
+            self.days_with_refusals.append(recorded.day)
+        self._open[recorded.day] = self._open.get(recorded.day, 1) - 1
+        done = self._open[recorded.day] == 0
+        self.days += done
+        if self._progress:
+            self._progress.advance(str(self), steps=int(done))
+
+    def __str__(self) -> str:
+        return (
+            f"{_count(self.launches, 'launch', 'launches')}, {_count(self.pictures, 'picture')} "
+            f"({_size(self.bytes_fetched)} fetched, {_size(self.bytes_kept)} kept), "
+            f"{_count(self.requests, 'API request')}"
+        )
+
+
+def _report(outcome: Outcome, tally: Tally, archive: Archive, *, again: str) -> None:
+    """Say what came and what did not, and end with the exit code for it."""
+    click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
+    click.echo(f"Launches: {archive.storage.address(keys.LAUNCHES)}")
+    click.echo(f"Pictures: {archive.storage.address(keys.IMAGES)}")
+    refused = [
+        f"{day} {entry.launch_name}: {entry.reason}"
+        for day in sorted(tally.days_with_refusals)
+        for entry in archive.read_manifest(day).refused
+    ]
+    _list(f"{len(refused)} pictures were refused; their days stand without them:", refused)
+    _list(
+        f"{len(outcome.failures)} runs failed:",
+        [f"{failed.asset} {failed.start} to {failed.end}: {failed.reason}" for failed in outcome.failures],
+    )
+    if left := outcome.not_standing:
+        click.echo(f"{len(left):,} days do not stand yet, {left[0]} the first.", err=True)
+        click.echo(f"Everything written is whole. To go on: {again} --only-missing", err=True)
+    if outcome.interrupted:
+        sys.exit(INTERRUPTED)
+    if left or outcome.failures:
+        sys.exit(FAILED)
+
+
+def _list(title: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    click.echo(title, err=True)
+    for line in lines[:_MOST_SHOWN]:
+        click.echo(f"  {line}", err=True)
+    if len(lines) > _MOST_SHOWN:
+        click.echo(f"  … and {len(lines) - _MOST_SHOWN} more", err=True)
+
+
+def _days(start: date, end: date) -> list[date]:
+    if end < start:
+        raise click.UsageError(f"END ({end}) is before START ({start}).")
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+def _use_dagster_home() -> None:
+    """Take the Dagster instance of DAGSTER_HOME, or else the one in ./.dagster that `make` uses, too."""
+    if os.environ.get("DAGSTER_HOME"):
+        return
+    home = Path.cwd() / ".dagster"
+    home.mkdir(exist_ok=True)
+    if (project := Path.cwd() / "dagster.yaml").exists() and not (home / "dagster.yaml").exists():
+        shutil.copy(project, home)
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a command to its end; Ctrl-C goes to it, too, and it is given the time to end by itself."""
+    try:
+        process = subprocess.Popen(command, env=environ)  # noqa: S603 - the user's own command line
+    except OSError as error:
+        _stop(WRONG_USE, f"{command[0]} cannot be run: {error.strerror}.")
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def _stop(code: int, message: str) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)

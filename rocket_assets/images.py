@@ -1,0 +1,276 @@
+"""How a picture is fetched, and known to be one.
+
+A picture is a JPEG, PNG, WebP, GIF or BMP that Pillow decodes whole; what an address or a header says of it counts for
+nothing. Each distinct picture lies once in the pool under its digest, and beside it what is known of each address it
+came from, so that the next run asks "has it changed?" instead of fetching it again.
+
+Which launch shows which picture is in `archive`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from types import TracebackType
+from typing import Self
+
+import requests
+from PIL import Image, ImageSequence, UnidentifiedImageError
+
+from rocket_assets.documents import seal, unseal
+from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
+from rocket_assets.network import Timeout, cause, session
+from rocket_assets.storage import Storage, address_key, pool_key
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""What we keep, in Pillow's words; the lower-case word is the extension of the file."""
+
+WORKERS = 16
+"""Pictures fetched at a time."""
+
+MAX_BYTES = 64 * 1024 * 1024
+"""A longer body is not read to its end. The largest picture seen in the Launch Library has 1.5 MB."""
+
+MAX_SECONDS = 300.0
+"""A body that takes longer is given up, however steadily it drips."""
+
+MAX_PIXELS = 89_478_485
+"""More pixels are not decoded: Pillow's own limit against decompression bombs, 256 MB of RGB."""
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What we know of a stored picture; `bytes` is its size."""
+
+    sha256: str
+    bytes: int
+    format: str
+    width: int
+    height: int
+
+    @property
+    def extension(self) -> str:
+        """The end of its file name: what the bytes are, not what an address said."""
+        return self.format
+
+    @property
+    def key(self) -> str:
+        """Where it lies in the pool."""
+        return pool_key(self.sha256, self.extension)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A picture and what it cost: the bytes that came over the network, or 0 when what we have still holds."""
+
+    picture: Picture
+    bytes_fetched: int
+
+
+def inspect(body: bytes, url: str) -> Picture:
+    """What these bytes are, after decoding every frame of them.
+
+    Raises:
+        NotAPicture: they are not one whole picture of a format that we keep; the message says what they are.
+    """
+    if not body:
+        raise NotAPicture(f"{url} gave an empty body.")
+    try:
+        with Image.open(BytesIO(body), formats=FORMATS) as image:
+            kind, (width, height) = image.format, image.size
+            if width * height * getattr(image, "n_frames", 1) > MAX_PIXELS:
+                raise NotAPicture(f"{url} gave a picture of {width} x {height} pixels, more than we decode.")
+            # Checks the parts that decoding passes over, such as PNG's checksums; the image is of no use afterwards.
+            image.verify()
+        with Image.open(BytesIO(body), formats=FORMATS) as image:
+            for frame in ImageSequence.Iterator(image):
+                frame.load()
+    except UnidentifiedImageError:
+        raise NotAPicture(f"{url} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
+    # A damaged picture makes Pillow's decoders raise almost anything; for us each of these means the same.
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        OverflowError,
+    ) as error:
+        raise NotAPicture(f"{url} gave a picture that cannot be decoded whole: {error}.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise NotAPicture(f"{url} gave a picture with more pixels than we decode: {error}") from error
+    return Picture(
+        sha256=hashlib.sha256(body).hexdigest(),
+        bytes=len(body),
+        format=(kind or "").lower(),
+        width=width,
+        height=height,
+    )
+
+
+class ImageLibrary:
+    """Pictures by their address: fetched into the pool of a storage, each distinct address once.
+
+    Several addresses are fetched at a time, by threads on one session. Use it in a `with` block: at its end, what has
+    not begun is dropped.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        timeout: Timeout | None = None,
+        workers: int = WORKERS,
+        retries: int = 3,
+        backoff: float = 0.5,
+    ) -> None:
+        self._storage = storage
+        self._timeout = timeout or Timeout()
+        self._retries = retries
+        self._session = session(accept="image/*", retries=retries, backoff=backoff, connections=workers)
+        # A picture is compressed already; asked for plain, the announced length can be held against what came.
+        self._session.headers["Accept-Encoding"] = "identity"
+        self._session.max_redirects = 5
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="picture")
+        self._fetches: dict[str, Future[Fetched]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what has begun, drop the rest, and give back the connections."""
+        self._threads.shutdown(cancel_futures=True)
+        self._session.close()
+
+    def fetch(self, url: str) -> Future[Fetched]:
+        """Begin to fetch the picture at `url`; asked for again, it is the same fetch.
+
+        The future raises what `Refused`, `Unavailable`, `NotAPicture` and `StorageFailed` say.
+        """
+        if url not in self._fetches:
+            self._fetches[url] = self._threads.submit(self._fetch, url)
+        return self._fetches[url]
+
+    def thumbnail(self, picture: Picture, size: int) -> bytes:
+        """A small WebP of a stored picture, at most `size` pixels on a side.
+
+        Raises:
+            StorageFailed: the picture cannot be read.
+            NotAPicture: it cannot be decoded.
+        """
+        return thumbnail(self._storage.read(picture.key), size, picture.key)
+
+    def _fetch(self, url: str) -> Fetched:
+        known = self._known(url)
+        try:
+            response, body = self._download(url, known)
+        except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, requests.Timeout) as error:
+            raise Unavailable(f"No whole answer from {url}: {cause(error)}.") from error
+        except requests.RequestException as error:
+            raise Refused(f"{url} cannot be fetched: {cause(error)}.") from error
+        if known and response.status_code == requests.codes.not_modified:
+            return Fetched(known.picture, bytes_fetched=0)
+        if response.status_code != requests.codes.ok:
+            raise _refusal(response, url)
+        picture = inspect(body, url)
+        self._storage.write(picture.key, body)
+        # After the picture, so that an address never speaks of a picture that is not there.
+        self._storage.write(address_key(url), _Known(url, picture, *_validators(response)).sealed())
+        return Fetched(picture, bytes_fetched=len(body))
+
+    def _known(self, url: str) -> _Known | None:
+        key = address_key(url)
+        try:
+            known = _Known.unsealed(self._storage.read(key), key)
+        except (Missing, Damaged):
+            return None
+        stored = self._storage.find(known.picture.key)
+        return known if stored and stored.size == known.picture.bytes else None
+
+    def _download(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
+        for _ in range(self._retries):
+            try:
+                return self._answer(url, known)
+            except requests.exceptions.ChunkedEncodingError:
+                # The session tries again for an answer that does not begin; this one broke off in its middle.
+                continue
+        return self._answer(url, known)
+
+    def _answer(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
+        give_up = time.monotonic() + MAX_SECONDS
+        body = bytearray()
+        headers = known.condition() if known else {}
+        with self._session.get(url, headers=headers, timeout=self._timeout, stream=True) as response:
+            if response.status_code != requests.codes.ok:
+                return response, b""
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise NotAPicture(f"{url} gave more than {MAX_BYTES:,} bytes, which no picture of a launch has.")
+                if time.monotonic() > give_up:
+                    raise Unavailable(f"{url} was not done after {MAX_SECONDS:.0f} seconds.")
+        return response, bytes(body)
+
+
+def thumbnail(body: bytes, size: int, key: str) -> bytes:
+    """A small WebP of the picture in these bytes, at most `size` pixels on a side.
+
+    Raises:
+        NotAPicture: it cannot be decoded.
+    """
+    try:
+        with Image.open(BytesIO(body), formats=FORMATS) as image:
+            image.thumbnail((size, size))
+            small = BytesIO()
+            image.convert("RGB").save(small, "WEBP", quality=50)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise NotAPicture(f"{key} cannot be decoded: {error}.") from error
+    return small.getvalue()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The picture that an address gave the last time, and how to ask whether it has changed."""
+
+    url: str
+    picture: Picture
+    etag: str | None
+    last_modified: str | None
+
+    def condition(self) -> dict[str, str]:
+        asked = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in asked.items() if value}
+
+    def sealed(self) -> bytes:
+        return seal(asdict(self))
+
+    @classmethod
+    def unsealed(cls, body: bytes, key: str) -> _Known:
+        document = unseal(body, key)
+        return cls(**{**document, "picture": Picture(**document["picture"])})
+
+
+def _validators(response: requests.Response) -> tuple[str | None, str | None]:
+    return response.headers.get("ETag"), response.headers.get("Last-Modified")
+
+
+def _refusal(response: requests.Response, url: str) -> RocketAssetsError:
+    status = response.status_code
+    if status >= requests.codes.server_error or status in (
+        requests.codes.request_timeout,
+        requests.codes.too_many_requests,
+    ):
+        return Unavailable(f"{url} answered {status} {response.reason}.")
+    return Refused(f"{url} answered {status} {response.reason}.")

@@ -1,0 +1,267 @@
+"""How the Launch Library is asked: windows of days, pages, limits, retries.
+
+`LaunchLibrary` takes a half-open window of days and gives the launches whose NET falls into it, in order of NET. It
+asks the endpoint of all launches by `net__gte` and `net__lt`, because "upcoming" gives the same page whatever the day.
+What it cannot understand it raises, so a failed question is never an empty day.
+
+What a launch is, is in `launches`; nothing here stores anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer
+from rocket_assets.launches import Launch, in_order, parse
+from rocket_assets.network import Timeout, cause, described, session, tries
+
+PAGE = 100
+"""Launches asked for at once; the API gives no more."""
+
+DAY = timedelta(days=1)
+
+_WALKS_AGAIN = 2
+"""How often a list that shifts while it is read is read again from the day where it shifted."""
+
+_DEFAULT_RETRY_AFTER = 300.0
+"""Seconds to wait after a 429 that does not say how long."""
+
+
+@dataclass(frozen=True)
+class LaunchDay:
+    """The launches of one UTC day.
+
+    `source` is the address that gives this day alone, whatever window it was brought in. `requests` counts the requests
+    that were sent for it beyond those of the day before, so that the days of a window add up.
+    """
+
+    day: date
+    launches: list[Launch]
+    source: str
+    requests: int
+
+
+class LaunchLibrary:
+    """A Launch Library 2 API, version 2.0.0, 2.2.0 or 2.3.0, as its URL says.
+
+    Not safe for use by several threads; close it, or use it in a `with` block.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        mode: str = "normal",
+        timeout: Timeout | None = None,
+        retries: int = 3,
+        backoff: float = 0.5,
+    ) -> None:
+        self.url = url if url.endswith("/") else url + "/"
+        self.mode = mode
+        self.requests = 0
+        """Requests sent so far, repeated ones included."""
+        self._timeout = timeout or Timeout()
+        version = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
+        self._launches_url = urljoin(self.url, "launches/" if version >= "2.3.0" else "launch/")
+        # `auth` and not a plain header, so that a stray ~/.netrc cannot replace it.
+        self._session = session(accept="application/json", retries=retries, backoff=backoff, auth=_Token(token))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._session.close()
+
+    def days(self, start: date, end: date) -> Iterator[LaunchDay]:
+        """Each day of [start, end) with its launches, as soon as it is known to be whole.
+
+        Raises:
+            Unavailable, RateLimited, Refused, UnexpectedAnswer: as `launches` does; the days given before stand.
+        """
+        day, waiting, reported = start, list[Launch](), self.requests
+
+        def finished() -> LaunchDay:
+            nonlocal day, waiting, reported
+            result = LaunchDay(day, in_order(waiting), self.source_of(day), self.requests - reported)
+            day, waiting, reported = day + DAY, [], self.requests
+            return result
+
+        for launch in self.launches(start, end):
+            while day < launch.day:
+                yield finished()
+            waiting.append(launch)
+        while day < end:
+            yield finished()
+
+    def launches(self, start: date, end: date) -> Iterator[Launch]:
+        """The launches with `net` in the UTC days [start, end), each once, day by day.
+
+        Rows move while pages are read: launches slip, appear and vanish. When the count changes, or a row comes twice,
+        the list is read again from the day where that showed, so that no row is lost between two pages.
+
+        Raises:
+            Unavailable: no answer, or a 5xx, after several tries.
+            RateLimited: the API's throttle.
+            Refused: a 4xx, or a redirect to another address.
+            UnexpectedAnswer: not what the API promises.
+        """
+        seen: set[str] = set()
+        for walk in range(_WALKS_AGAIN + 1):
+            for page in self._pages(start, end):
+                if page.shifted and walk < _WALKS_AGAIN:
+                    break
+                for launch in in_order(page.launches):
+                    if launch.id in seen:
+                        continue
+                    if launch.day < start:
+                        raise UnexpectedAnswer(
+                            f"{page.source} gave launch {launch.id} of {launch.day} after launches of {start}: "
+                            "the list is not in the order asked for."
+                        )
+                    seen.add(launch.id)
+                    start = launch.day
+                    yield launch
+            else:
+                return
+
+    def source_of(self, day: date) -> str:
+        """The address that gives the launches of one day: where its file says that it comes from."""
+        return f"{self._launches_url}?{urlencode(self._window(day, day + DAY))}"
+
+    def _window(self, start: date, end: date) -> dict[str, str]:
+        return {"mode": self.mode, "net__gte": start.isoformat(), "net__lt": end.isoformat()}
+
+    def _pages(self, start: date, end: date) -> Iterator[_Page]:
+        ids: set[str] = set()
+        offset, count = 0, None
+        while True:
+            query = self._window(start, end) | {"ordering": "net", "limit": str(PAGE), "offset": str(offset)}
+            source = f"{self._launches_url}?{urlencode(query)}"
+            answer = self._ask(source)
+            launches = _launches_in(answer, source)
+            for launch in launches:
+                if not start <= launch.day < end:
+                    raise UnexpectedAnswer(
+                        f"{source} gave launch {launch.id} of {launch.day}, which is not one of the days asked for."
+                    )
+            shifted = not ids.isdisjoint(launch.id for launch in launches)
+            if offset and answer.get("count") != count:
+                shifted = True
+            yield _Page(source, launches, shifted)
+            ids.update(launch.id for launch in launches)
+            offset, count = offset + len(launches), answer.get("count")
+            if not _has_next(answer, source):
+                break
+            if not launches:
+                raise UnexpectedAnswer(f"{source} gave no launches and yet names a next page.")
+        if isinstance(count, int) and offset < count:
+            raise UnexpectedAnswer(
+                f"{source} is the last page, but only {offset} of {count} launches came.", retryable=True
+            )
+
+    def _ask(self, url: str) -> dict[str, Any]:
+        try:
+            # A redirect is refused below: followed, it could carry the token to another host.
+            response = self._session.get(url, timeout=self._timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            self.requests += 1
+            raise Unavailable(
+                f"No answer from {url}: {cause(error)}. Is the network up, and is "
+                "ROCKET_ASSETS_API_URL the right address?"
+            ) from error
+        self.requests += tries(response)
+        if response.status_code != requests.codes.ok:
+            raise _refusal(response, url)
+        try:
+            answer = response.json()
+        except ValueError:
+            raise UnexpectedAnswer(
+                f"{url} answered with {described(response, response.content)}, which is not JSON."
+            ) from None
+        if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
+            raise UnexpectedAnswer(
+                f"{url} answered with {described(response, response.content)}: JSON without a list of results. "
+                "ROCKET_ASSETS_API_URL may name something that is no Launch Library."
+            )
+        return answer
+
+
+@dataclass(frozen=True)
+class _Page:
+    source: str
+    launches: list[Launch]
+    shifted: bool
+    """The list changed since the page before: a row may have moved past us."""
+
+
+class _Token(AuthBase):
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Token {self._token}"
+        return request
+
+
+def _launches_in(answer: dict[str, Any], source: str) -> list[Launch]:
+    return [parse(row, source) for row in answer["results"]]
+
+
+def _has_next(answer: dict[str, Any], source: str) -> bool:
+    given = answer.get("next")
+    if given is None:
+        return False
+    # We count the offset ourselves and never go where `next` points; but an answer that points elsewhere is not one
+    # of the API that was asked.
+    if not isinstance(given, str) or urlsplit(urljoin(source, given)).hostname != urlsplit(source).hostname:
+        raise UnexpectedAnswer(f"{source} names a next page on another host: {given!r}.")
+    return True
+
+
+def _refusal(response: requests.Response, url: str) -> RocketAssetsError:
+    status = response.status_code
+    if status == requests.codes.too_many_requests:
+        wait = _retry_after(response)
+        return RateLimited(
+            f"The throttle of {urlsplit(url).netloc} takes no more requests for {wait:.0f} seconds. "
+            "A token in ROCKET_ASSETS_API_TOKEN raises the limit.",
+            retry_after=wait,
+        )
+    said = f"{url} answered {status} with {described(response, response.content)}"
+    if status >= requests.codes.server_error or status == requests.codes.request_timeout:
+        return Unavailable(f"{said}. The server has a problem of its own.")
+    if response.is_redirect:
+        return Refused(f"{url} has moved to {response.headers['Location']}. Set ROCKET_ASSETS_API_URL accordingly.")
+    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+        return Refused(f"{said}. Is ROCKET_ASSETS_API_TOKEN right?")
+    return Refused(f"{said}. Is ROCKET_ASSETS_API_URL the address of a Launch Library?")
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Seconds until the throttle opens: by the header, a number or a date, or else by the sentence in the body."""
+    header = response.headers.get("Retry-After", "")
+    if header.isdecimal():
+        return float(header)
+    try:
+        return max(1.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        said = re.search(r"available in (\d+) second", response.text)
+        return float(said[1]) if said else _DEFAULT_RETRY_AFTER

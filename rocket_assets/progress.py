@@ -1,0 +1,58 @@
+"""How a long command shows its work: a bar on a terminal, plain lines elsewhere.
+
+It counts what it is told; what there is to tell is not decided here.
+"""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts steps, of a known total or not, with a text that says what has come so far.
+
+    It may be told from another thread than the one that made it.
+    """
+
+    def __init__(self, console: Console, total: int | None, unit: str) -> None:
+        self._console = console
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+        self._bar = Bar(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TextColumn("[dim]{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, text: str, steps: int = 1) -> None:
+        """So many steps more are done; `text` says what has come so far."""
+        self._done += steps
+        self._bar.update(self._task, completed=self._done, description=text)
+        if not self._console.is_terminal and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            of_total = f" of {self._total}" if self._total is not None else ""
+            self._console.print(f"{self._done}{of_total} {self._unit}: {text}", highlight=False, soft_wrap=True)

@@ -1,0 +1,131 @@
+"""Every setting: its name, its default, its meaning.
+
+`Settings.read` turns an environment into checked values or says what is wrong with it. It is the only place that knows
+the names of the variables; who calls it passes the environment in. Nothing here opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from urllib.parse import urlsplit
+
+from rocket_assets.errors import WrongSetting
+
+API_VERSIONS = ("2.0.0", "2.2.0", "2.3.0")
+API_MODES = ("list", "normal", "detailed")
+STORAGE_SCHEMES = ("s3", "gs", "az", "memory")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable of the environment, as the README's table shows it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+API_URL = Setting("ROCKET_ASSETS_API_URL", "https://ll.thespacedevs.com/2.3.0/", "which Launch Library")
+API_TOKEN = Setting(
+    "ROCKET_ASSETS_API_TOKEN",
+    "",
+    "raises the 15 requests an hour; sent to the API's host only, never logged",
+)
+API_MODE = Setting("ROCKET_ASSETS_API_MODE", "normal", "`list`, `normal` or `detailed` answers")
+STORAGE = Setting("ROCKET_ASSETS_STORAGE", "data", "a folder, or `s3://`, `gs://`, `az://`, `memory://`")
+START_DATE = Setting("ROCKET_ASSETS_START_DATE", "1957-10-04", "first partition")
+END_DATE = Setting(
+    "ROCKET_ASSETS_END_DATE",
+    "",
+    "last partition, for a closed period; without it, today + DAYS_AHEAD",
+)
+DAYS_AHEAD = Setting("ROCKET_ASSETS_DAYS_AHEAD", "14", "planned days that have a partition")
+
+ALL = (API_URL, API_TOKEN, API_MODE, STORAGE, START_DATE, END_DATE, DAYS_AHEAD)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked values of all settings."""
+
+    api_url: str
+    api_token: str | None = field(repr=False)
+    api_mode: str
+    storage: str
+    start_date: date
+    end_date: date | None
+    days_ahead: int
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Read and check every setting; an empty variable counts as one that is not set.
+
+        Raises:
+            WrongSetting: one of them does not fit.
+        """
+
+        def given(setting: Setting) -> str:
+            return environ.get(setting.name, "").strip() or setting.default
+
+        settings = cls(
+            api_url=_api_url(given(API_URL)),
+            api_token=given(API_TOKEN) or None,
+            api_mode=_one_of(API_MODE, given(API_MODE), API_MODES),
+            storage=_storage(given(STORAGE)),
+            start_date=_date(START_DATE, given(START_DATE)),
+            end_date=_date(END_DATE, given(END_DATE)) if given(END_DATE) else None,
+            days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
+        )
+        if settings.end_date and settings.end_date < settings.start_date:
+            raise _wrong(END_DATE, str(settings.end_date), f"a day from {settings.start_date} on")
+        return settings
+
+
+def _wrong(setting: Setting, value: str, fits: str) -> WrongSetting:
+    return WrongSetting(f"{setting.name} is {value!r}; what fits is {fits}.")
+
+
+def _api_url(value: str) -> str:
+    url = value if value.endswith("/") else value + "/"
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise WrongSetting(
+            f"{API_URL.name} holds a user name or a password, which would end up in logs; "
+            f"use {API_TOKEN.name} for a token."
+        )
+    version = parts.path.rstrip("/").rpartition("/")[2]
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise _wrong(API_URL, value, f"an http or https address such as {API_URL.default}")
+    if version not in API_VERSIONS:
+        raise _wrong(API_URL, value, f"an address that ends in the API's version: {', '.join(API_VERSIONS)}")
+    return url
+
+
+def _storage(value: str) -> str:
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", value)
+    if scheme and scheme[1] not in STORAGE_SCHEMES:
+        fits = ", ".join(f"{name}://…" for name in STORAGE_SCHEMES)
+        raise _wrong(STORAGE, value, f"a folder, or one of {fits}")
+    return value
+
+
+def _date(setting: Setting, value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise _wrong(setting, value, "a date such as 1957-10-04") from None
+
+
+def _whole_number(setting: Setting, value: str) -> int:
+    if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
+        raise _wrong(setting, value, "a whole number from 0 to 9999")
+    return int(value)
+
+
+def _one_of(setting: Setting, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise _wrong(setting, value, f"one of {', '.join(choices)}")
+    return value

@@ -1,0 +1,197 @@
+"""Where things are kept: keys, and bytes under them, in a folder or in a bucket.
+
+All keys of the project are built here, so that the layout of the storage can be read on one page. `Storage` puts, gets,
+copies and lists bytes by `obstore`, which speaks to a folder, S3, GCS, Azure and memory alike: a put is whole or
+nothing, a copy is a hard link in a folder and a server-side copy in a bucket. What the bytes mean is in `archive`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from rocket_assets.errors import Missing, StorageFailed
+
+LAUNCHES = "launches/"
+IMAGES = "images/"
+POOL = "pool/"
+ADDRESSES = "pool/by-url/"
+_PROBE = ".writable"
+
+
+def launches_key(day: date) -> str:
+    """The launches of a day."""
+    return f"{LAUNCHES}{day:%Y}/{day}.json"
+
+
+def images_folder(day: date) -> str:
+    """The folder that holds the manifest and the pictures of a day."""
+    return f"{IMAGES}{day:%Y}/{day}/"
+
+
+def manifest_key(day: date) -> str:
+    """What the folder of a day holds, launch by launch."""
+    return f"{images_folder(day)}manifest.json"
+
+
+def pool_key(sha256: str, extension: str) -> str:
+    """A picture, stored once whatever the number of launches that show it."""
+    return f"{POOL}{sha256[:2]}/{sha256}.{extension}"
+
+
+def address_key(url: str) -> str:
+    """What is known of the picture at an address."""
+    return f"{ADDRESSES}{hashlib.sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
+
+
+def day_of(key: str) -> date | None:
+    """The day to which a key of `launches/` or `images/` belongs; None for any other key."""
+    found = re.match(r"(?:launches/\d{4}/(\d{4}-\d\d-\d\d)\.json$|images/\d{4}/(\d{4}-\d\d-\d\d)/)", key)
+    try:
+        return date.fromisoformat(found[1] or found[2]) if found else None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One stored object: its key, its size in bytes, and the storage's tag that changes when its bytes do."""
+
+    key: str
+    size: int
+    tag: str | None
+
+
+class Storage:
+    """Bytes under keys, in the folder or bucket that a URI names.
+
+    Every method raises `StorageFailed` when the storage cannot do what it should. Safe for use by several threads.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        with self._explained("open", ""):
+            self._store = _open(uri)
+
+    def write(self, key: str, body: bytes) -> bool:
+        """Store `body` under `key`, whole or not at all, and say whether anything changed.
+
+        Equal bytes are left untouched, so that bringing a day twice writes nothing the second time.
+        """
+        if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
+            return False
+        with self._explained("write", key):
+            obstore.put(self._store, key, body)
+        return True
+
+    def ensure_writable(self) -> None:
+        """Write and remove a small object, so that missing rights show before anything is fetched.
+
+        Raises:
+            StorageFailed: we may not write, or there is no room.
+        """
+        with self._explained("write to", ""):
+            obstore.put(self._store, _PROBE, b"")
+        self.delete([_PROBE])
+
+    def read(self, key: str) -> bytes:
+        """The bytes under `key`.
+
+        Raises:
+            Missing: there are none.
+        """
+        with self._explained("read", key):
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def find(self, key: str) -> Stored | None:
+        """Size and tag of what is stored under `key`, or None."""
+        try:
+            with self._explained("look for", key):
+                found = obstore.head(self._store, key)
+        except Missing:
+            return None
+        return Stored(key, found["size"], found["e_tag"])
+
+    def copy(self, source: str, target: str) -> bool:
+        """Let `target` hold what `source` holds, without moving bytes through here; say whether anything changed.
+
+        Raises:
+            Missing: there is nothing under `source`.
+        """
+        # Two keys with one tag are one file already (a hard link) or equal bytes (a bucket's digest). Linking a file
+        # to itself would leave a stray temporary name behind.
+        here, there = self.find(source), self.find(target)
+        if here and there and here.tag is not None and here.tag == there.tag:
+            return False
+        with self._explained("copy", source):
+            obstore.copy(self._store, source, target)
+        return True
+
+    def delete(self, keys: list[str]) -> None:
+        """Remove these keys; one that is not there is no error."""
+        for key in keys:
+            try:
+                with self._explained("delete", key):
+                    obstore.delete(self._store, key)
+            except Missing:
+                continue
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        """What is stored under a prefix that ends in a slash (or under none: everything), in no certain order."""
+        with self._explained("list", prefix):
+            for batch in obstore.list(self._store, prefix or None):
+                for found in batch:
+                    yield Stored(found["path"], found["size"], found["e_tag"])
+
+    def leftovers(self) -> Iterator[str]:
+        """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them."""
+        if isinstance(self._store, LocalStore):
+            for path in Path(self.uri).rglob("*#*"):
+                if re.search(r"#\d+$", path.name):
+                    yield path.relative_to(self.uri).as_posix()
+
+    def address(self, key: str) -> str:
+        """Where a person finds a key: a path on a disk, a URI in a bucket."""
+        if isinstance(self._store, LocalStore):
+            return str(Path(self.uri).resolve() / key)
+        return f"{self.uri.rstrip('/')}/{key}"
+
+    @contextmanager
+    def _explained(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise Missing(f"{self.uri} holds nothing under {key}.") from error
+        except (BaseError, OSError, ValueError) as error:
+            what = f"{key} in the storage {self.uri}" if key else f"the storage {self.uri}"
+            raise StorageFailed(
+                f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, is there room, "
+                "and may we write there?"
+            ) from error
+
+
+_memory: dict[str, MemoryStore] = {}
+
+
+def _open(uri: str) -> ObjectStore:
+    scheme = uri.partition("://")[0] if "://" in uri else ""
+    if scheme == "memory":
+        # One store for each URI and process, as a folder is one for each path.
+        return _memory.setdefault(uri, MemoryStore())
+    if scheme:
+        return from_url(uri)
+    return LocalStore(Path(uri).resolve(), mkdir=True)
+
+
+def _reason(error: BaseException) -> str:
+    """The sentence in an obstore error, without the dump of its source that follows."""
+    return str(error).partition("\n")[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""The sample library: what it holds, what it draws, and how it answers."""

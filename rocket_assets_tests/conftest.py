@@ -1,0 +1,53 @@
+"""What every test starts with: an empty environment, no network but this machine's, and the doubles it may ask for."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.storage import Storage
+
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "ROCKET_ASSETS_RECORDINGS")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the developer's settings or working directory reaches a test."""
+    for name in list(os.environ):
+        if name not in _KEPT and not name.startswith("PYTEST"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_outside_network() -> Iterator[None]:
+    """A connection to anything but this machine is an error, and a name that is not its own resolves to nothing."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise OSError(f"A test wanted to connect to {address}.")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """A folder of its own."""
+    return Storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture
+def sample_library() -> Iterator[LibraryServer]:
+    """The sample library on a free port."""
+    with LibraryServer() as server:
+        yield server

@@ -23,8 +23,8 @@ from typing import Any
 from rocket_assets import storage as keys
 from rocket_assets.documents import digest, seal, unseal
 from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
-from rocket_assets.images import Fetched, ImageLibrary, Picture
-from rocket_assets.launches import ImageReference, Launch, data_version, in_order, parse
+from rocket_assets.images import Fetched, ImageLibrary, Picture, holds
+from rocket_assets.launches import Launch, data_version, in_order, parse
 from rocket_assets.storage import Storage
 
 NO_ADDRESS = "The Launch Library names no picture for this launch."
@@ -116,7 +116,7 @@ class Archive:
             Damaged: its file is not what was written.
         """
         key = keys.launches_key(day)
-        return [parse(row, key) for row in unseal(self.storage.read(key), key)["results"]]
+        return [parse(row, key) for row in _of_day(day, unseal(self.storage.read(key), key), key, "results")]
 
     def read_manifest(self, day: date) -> Manifest:
         """What the folder of a day holds.
@@ -127,11 +127,11 @@ class Archive:
         """
         key = keys.manifest_key(day)
         document = unseal(self.storage.read(key), key)
-        return Manifest(
-            date.fromisoformat(document["day"]),
-            document["launches_version"],
-            [Entry(**entry) for entry in document["entries"]],
-        )
+        rows = _of_day(day, document, key, "entries")
+        try:
+            return Manifest(day, document["launches_version"], [Entry(**row) for row in rows])
+        except (KeyError, TypeError) as error:
+            raise Damaged(f"{key} was written by another version of this project; bring its day again.") from error
 
     def bring_images(self, days: Iterable[date], library: ImageLibrary) -> Iterator[ImageDay]:
         """Bring the pictures of these days, all at once, and give each day in turn as soon as it is whole.
@@ -159,40 +159,55 @@ class Archive:
         return [(launch, library.fetch(launch.image.url) if launch.image else None) for launch in launches]
 
     def _finish(self, day: date, fetches: list[_Fetch], counted: set[str]) -> ImageDay:
-        previous = self._previous_entries(day)
+        outcomes = [(launch, fetch and _outcome(fetch)) for launch, fetch in fetches]
+        earlier = self._earlier_entries(day)
+        kept = {
+            launch.id: entry
+            for launch, outcome in outcomes
+            if isinstance(outcome, RocketAssetsError) and (entry := self._kept(day, earlier.get(launch.id)))
+        }
+        # What is kept has its name already, so that no other picture is put over it.
+        taken = {entry.file for entry in kept.values()}
         entries: list[Entry] = []
-        unavailable: list[Unavailable] = []
         fetched_bytes = kept_bytes = 0
-        for launch, fetch in fetches:
-            entry = Entry(launch.id, launch.name, reason=NO_ADDRESS)
-            if launch.image and fetch:
-                entry = replace(entry, **_reference(launch.image), reason=None)
-                try:
-                    fetched = fetch.result()
-                except (Refused, NotAPicture, Unavailable) as error:
-                    entry = _without(entry, str(error), previous.get(launch.id))
-                    if isinstance(error, Unavailable):
-                        unavailable.append(error)
+        for launch, outcome in outcomes:
+            entry = _entry(launch)
+            if isinstance(outcome, RocketAssetsError):
+                entry = replace(kept.get(launch.id, entry), launch_name=launch.name, reason=str(outcome))
+            elif outcome and launch.image:
+                name = _file_name(launch, outcome.picture, taken)
+                self.storage.copy(outcome.picture.key, keys.images_folder(day) + name)
+                entry = replace(entry, file=name, **asdict(outcome.picture))
+                taken.add(name)
+                # A picture that several launches share is fetched for the first of them, and kept for the others.
+                if outcome.bytes_fetched and launch.image.url not in counted:
+                    fetched_bytes += outcome.bytes_fetched
                 else:
-                    name = _file_name(launch, fetched.picture, {entry.file for entry in entries})
-                    self.storage.copy(fetched.picture.key, keys.images_folder(day) + name)
-                    entry = replace(entry, file=name, **asdict(fetched.picture))
-                    # A picture that several launches share is fetched for the first of them, and kept for the others.
-                    if fetched.bytes_fetched and launch.image.url not in counted:
-                        fetched_bytes += fetched.bytes_fetched
-                    else:
-                        kept_bytes += fetched.picture.bytes
-                    counted.add(launch.image.url)
+                    kept_bytes += outcome.picture.bytes
+                counted.add(launch.image.url)
             entries.append(entry)
         manifest = Manifest(day, data_version(launch for launch, _ in fetches), entries)
         self._commit(manifest)
+        unavailable = [outcome for _, outcome in outcomes if isinstance(outcome, Unavailable)]
         return ImageDay(day, manifest, _summary(day, unavailable), fetched_bytes, kept_bytes)
 
-    def _previous_entries(self, day: date) -> dict[str, Entry]:
+    def _earlier_entries(self, day: date) -> dict[str, Entry]:
         try:
             return {entry.launch_id: entry for entry in self.read_manifest(day).entries}
         except (Missing, Damaged):
             return {}
+
+    def _kept(self, day: date, entry: Entry | None) -> Entry | None:
+        """An earlier entry whose picture is still good: beside its launch, or put there again from the pool."""
+        if entry is None or entry.file is None or entry.picture is None:
+            return None
+        beside = keys.images_folder(day) + entry.file
+        if holds(self.storage, beside, entry.picture):
+            return entry
+        if holds(self.storage, entry.picture.key, entry.picture):
+            self.storage.copy(entry.picture.key, beside)
+            return entry
+        return None
 
     def _commit(self, manifest: Manifest) -> None:
         day = manifest.day
@@ -210,20 +225,27 @@ class Archive:
 _Fetch = tuple[Launch, Future[Fetched] | None]
 
 
-def _reference(image: ImageReference) -> dict[str, Any]:
-    return {
-        "source_url": image.url,
-        "credit": image.credit,
-        "licence": image.licence,
-        "licence_url": image.licence_url,
-    }
+def _of_day(day: date, document: dict[str, Any], key: str, rows: str) -> list[Any]:
+    """The rows of a document, after making sure that it is the one of this day."""
+    if document.get("day") != day.isoformat() or not isinstance(document.get(rows), list):
+        raise Damaged(f"{key} is not the file of {day}: it was written for {document.get('day')}. Bring its day again.")
+    return document[rows]
 
 
-def _without(entry: Entry, reason: str, previous: Entry | None) -> Entry:
-    """The entry of a launch whose address gave no picture: the picture it had before, or none."""
-    if previous and previous.picture:
-        return replace(previous, launch_name=entry.launch_name, reason=reason)
-    return replace(entry, reason=reason)
+def _outcome(fetch: Future[Fetched]) -> Fetched | Refused | NotAPicture | Unavailable:
+    """What a fetch came to; an error of the storage is raised, because it concerns the whole day."""
+    try:
+        return fetch.result()
+    except (Refused, NotAPicture, Unavailable) as error:
+        return error
+
+
+def _entry(launch: Launch) -> Entry:
+    """The entry of a launch that has no picture yet."""
+    if launch.image is None:
+        return Entry(launch.id, launch.name, reason=NO_ADDRESS)
+    image = launch.image
+    return Entry(launch.id, launch.name, image.url, image.credit, image.licence, image.licence_url)
 
 
 def _summary(day: date, errors: list[Unavailable]) -> Unavailable | None:

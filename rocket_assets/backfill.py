@@ -9,11 +9,13 @@ How it looks on a terminal is in `progress`, its command in `cli`.
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from uuid import uuid4
 
 import dagster as dg
 
@@ -75,10 +77,13 @@ class Outcome:
 class Backfill:
     """Brings days of assets, recorded in a Dagster instance; `on_day` is told of each day as it is recorded."""
 
-    def __init__(self, instance: dg.DagsterInstance, on_day: Callable[[Recorded], None]) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, on_day: Callable[[Recorded], None], definitions: dg.Definitions = defs
+    ) -> None:
         self._instance = instance
         self._on_day = on_day
-        self._job = defs.resolve_implicit_global_asset_job_def()
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._tags = {"rocket_assets/backfill": uuid4().hex[:8]}
 
     def missing(self, days: Sequence[date], asset: str, storage: Storage) -> list[date]:
         """The days that are not recorded, or whose file is not in the storage.
@@ -98,6 +103,14 @@ class Backfill:
         """
         outcome = Outcome(wanted)
         try:
+            self._bring(wanted, outcome)
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            outcome.interrupted = True
+            self._close_runs()
+        return outcome
+
+    def _bring(self, wanted: Mapping[str, Sequence[date]], outcome: Outcome) -> None:
+        with _ctrl_c() as pressed:
             for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
                 for asset in ASSETS:
                     chosen = [day for day in chunk if day in wanted.get(asset, ())]
@@ -105,11 +118,21 @@ class Backfill:
                         chosen = [day for day in chosen if not _lost(outcome, "launches", day)]
                     for start, end in ranges(chosen):
                         failed = self._run(asset, start, end, outcome)
+                        if pressed.is_set():
+                            raise KeyboardInterrupt
                         if failed and failed.retryable and asset == "launches":
-                            return outcome
-        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-            outcome.interrupted = True
-        return outcome
+                            return
+
+    def _close_runs(self) -> None:
+        """Let no run that was broken off look as if it still went on."""
+        open_runs = self._instance.get_runs(
+            dg.RunsFilter(
+                tags=self._tags,
+                statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+            )
+        )
+        for run in open_runs:
+            self._instance.report_run_canceled(run, message="Interrupted by Ctrl-C; the days recorded so far stand.")
 
     def _run(self, asset: str, start: date, end: date, outcome: Outcome) -> Failed | None:
         with self._told_of_days(asset, outcome):
@@ -117,6 +140,7 @@ class Backfill:
                 instance=self._instance,
                 asset_selection=[dg.AssetKey(asset)],
                 tags={
+                    **self._tags,
                     "dagster/asset_partition_range_start": start.isoformat(),
                     "dagster/asset_partition_range_end": end.isoformat(),
                 },
@@ -124,6 +148,9 @@ class Backfill:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
+        if _interrupted(result):
+            # Dagster makes a failed step of a Ctrl-C, and would go on.
+            raise KeyboardInterrupt
         outcome.failures += [Failed(asset, start, end, reason, False) for reason in _false_checks(result)]
         if result.success:
             return None
@@ -164,6 +191,22 @@ class Backfill:
             watcher.join()
 
 
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Whether Ctrl-C was pressed, even where the KeyboardInterrupt that it raises is swallowed on its way up."""
+    pressed = threading.Event()
+
+    def press(*_: object) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def chunks(days: Sequence[date]) -> Iterator[list[date]]:
     """The days in portions that one run takes."""
     for first in range(0, len(days), DAYS_PER_CHUNK):
@@ -186,6 +229,11 @@ def ranges(days: Sequence[date]) -> Iterator[tuple[date, date]]:
 
 def _lost(outcome: Outcome, asset: str, day: date) -> bool:
     return day in outcome.wanted.get(asset, ()) and (asset, day) not in outcome.recorded
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return any(error and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in errors)
 
 
 def _false_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:

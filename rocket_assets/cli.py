@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -234,6 +235,8 @@ class Tally:
 
 def _report(outcome: Outcome, tally: Tally, archive: Archive, *, again: str) -> None:
     """Say what came and what did not, and end with the exit code for it."""
+    if outcome.interrupted:
+        click.echo("Stopped by Ctrl-C.")
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
     click.echo(f"Launches: {archive.storage.address(keys.LAUNCHES)}")
     click.echo(f"Pictures: {archive.storage.address(keys.IMAGES)}")
@@ -242,9 +245,9 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive, *, again: str) -> 
         for day in sorted(tally.days_with_refusals)
         for entry in archive.read_manifest(day).refused
     ]
-    _list(f"{len(refused)} pictures were refused; their days stand without them:", refused)
+    _list(f"{_count(len(refused), 'picture was', 'pictures were')} refused; the days stand without:", refused)
     _list(
-        f"{len(outcome.failures)} runs failed:",
+        f"{_count(len(outcome.failures), 'run')} failed:",
         [f"{failed.asset} {failed.start} to {failed.end}: {failed.reason}" for failed in outcome.failures],
     )
     if left := outcome.not_standing:
@@ -284,11 +287,12 @@ def _use_dagster_home() -> None:
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a command to its end; Ctrl-C goes to it, too, and it is given the time to end by itself."""
+    """Run a command to its end; it is given the time to end by itself after Ctrl-C, and a termination is passed on."""
     try:
         process = subprocess.Popen(command, env=environ)  # noqa: S603 - the user's own command line
     except OSError as error:
         _stop(WRONG_USE, f"{command[0]} cannot be run: {error.strerror}.")
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while True:
         try:
             return process.wait()

@@ -10,7 +10,10 @@ Which launch shows which picture is in `archive`.
 from __future__ import annotations
 
 import hashlib
+import struct
 import time
+import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -18,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
+import urllib3
 from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from rocket_assets.documents import seal, unseal
@@ -41,6 +45,9 @@ MAX_PIXELS = 89_478_485
 """More pixels are not decoded: Pillow's own limit against decompression bombs, 256 MB of RGB."""
 
 _CHUNK = 64 * 1024
+
+_TAIL = 64 * 1024
+"""The end mark of a picture is looked for in so many last bytes; what follows it does no harm."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +109,39 @@ def inspect(body: bytes, url: str) -> Picture:
         KeyError,
         TypeError,
         OverflowError,
+        struct.error,
+        zlib.error,
     ) as error:
         raise NotAPicture(f"{url} gave a picture that cannot be decoded whole: {error}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAPicture(f"{url} gave a picture with more pixels than we decode: {error}") from error
+    if not _ends(kind, body):
+        raise NotAPicture(f"{url} gave a {kind} picture that is cut off at its end.")
     return Picture(
         sha256=hashlib.sha256(body).hexdigest(),
         bytes=len(body),
-        format=(kind or "").lower(),
+        # Many cameras append a second, smaller picture to a JPEG; Pillow calls that MPO, everyone else JPEG.
+        format="jpeg" if kind == "MPO" else (kind or "").lower(),
         width=width,
         height=height,
     )
+
+
+def holds(storage: Storage, key: str, picture: Picture) -> bool:
+    """Whether the bytes under `key` are this picture, to the last bit."""
+    try:
+        return hashlib.sha256(storage.read(key)).hexdigest() == picture.sha256
+    except Missing:
+        return False
+
+
+def _ends(kind: str | None, body: bytes) -> bool:
+    """Whether a picture has its end mark, where the format has one that decoding does not ask for."""
+    if kind == "PNG":
+        return b"IEND\xaeB`\x82" in body[-_TAIL:]
+    if kind == "GIF":
+        return b";" in body[-1:] or body.rstrip(b"\0").endswith(b";")
+    return True
 
 
 class ImageLibrary:
@@ -178,7 +207,8 @@ class ImageLibrary:
             response, body = self._download(url, known)
         except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, requests.Timeout) as error:
             raise Unavailable(f"No whole answer from {url}: {cause(error)}.") from error
-        except requests.RequestException as error:
+        # Some addresses get as far as the resolver, or come by a redirect, before a ValueError says what they are.
+        except (requests.RequestException, ValueError) as error:
             raise Refused(f"{url} cannot be fetched: {cause(error)}.") from error
         if known and response.status_code == requests.codes.not_modified:
             return Fetched(known.picture, bytes_fetched=0)
@@ -196,8 +226,8 @@ class ImageLibrary:
             known = _Known.unsealed(self._storage.read(key), key)
         except (Missing, Damaged):
             return None
-        stored = self._storage.find(known.picture.key)
-        return known if stored and stored.size == known.picture.bytes else None
+        # "Not changed" would keep what we have, so that must be worth keeping.
+        return known if holds(self._storage, known.picture.key, known.picture) else None
 
     def _download(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
         for _ in range(self._retries):
@@ -215,7 +245,7 @@ class ImageLibrary:
         with self._session.get(url, headers=headers, timeout=self._timeout, stream=True) as response:
             if response.status_code != requests.codes.ok:
                 return response, b""
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in _chunks(response):
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise NotAPicture(f"{url} gave more than {MAX_BYTES:,} bytes, which no picture of a launch has.")
@@ -259,7 +289,23 @@ class _Known:
     @classmethod
     def unsealed(cls, body: bytes, key: str) -> _Known:
         document = unseal(body, key)
-        return cls(**{**document, "picture": Picture(**document["picture"])})
+        try:
+            return cls(**{**document, "picture": Picture(**document["picture"])})
+        except (TypeError, KeyError) as error:
+            raise Damaged(f"{key} was written by another version of this project: {error}.") from error
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body in pieces, each as soon as it is there; `iter_content` would wait for a piece to be full."""
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            yield chunk
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def _validators(response: requests.Response) -> tuple[str | None, str | None]:

@@ -21,9 +21,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer
+from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer, WrongSetting
 from rocket_assets.launches import Launch, in_order, parse
-from rocket_assets.network import Timeout, cause, described, session, tries
+from rocket_assets.network import Timeout, cause, described, session, tries, tries_before
 
 PAGE = 100
 """Launches asked for at once; the API gives no more."""
@@ -75,7 +75,9 @@ class LaunchLibrary:
         version = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
         self._launches_url = urljoin(self.url, "launches/" if version >= "2.3.0" else "launch/")
         # `auth` and not a plain header, so that a stray ~/.netrc cannot replace it.
-        self._session = session(accept="application/json", retries=retries, backoff=backoff, auth=_Token(token))
+        self._auth = _Token(token)
+        self._retries = retries
+        self._session = session(accept="application/json", retries=retries, backoff=backoff, auth=self._auth)
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +116,9 @@ class LaunchLibrary:
         """The launches with `net` in the UTC days [start, end), each once, day by day.
 
         Rows move while pages are read: launches slip, appear and vanish. When the count changes, or a row comes twice,
-        the list is read again from the day where that showed, so that no row is lost between two pages.
+        the list is read again from the day where that showed, so that no row is lost between two pages. A list that
+        does not come to rest is an error. What this cannot see in time is a launch that slips, in these seconds, beyond
+        the next page: it shows when the days between are given already.
 
         Raises:
             Unavailable: no answer, or a 5xx, after several tries.
@@ -124,9 +128,13 @@ class LaunchLibrary:
         """
         seen: set[str] = set()
         for walk in range(_WALKS_AGAIN + 1):
-            for page in self._pages(start, end):
+            # A database may break ties of `net` in another way for each page; then only a second key brings rest.
+            ordering = "net" if walk < _WALKS_AGAIN else "net,id"
+            for page in self._pages(start, end, ordering):
                 if page.shifted and walk < _WALKS_AGAIN:
                     break
+                if page.fault:
+                    raise UnexpectedAnswer(f"{page.source} {page.fault}", retryable=True)
                 for launch in in_order(page.launches):
                     if launch.id in seen:
                         continue
@@ -148,11 +156,11 @@ class LaunchLibrary:
     def _window(self, start: date, end: date) -> dict[str, str]:
         return {"mode": self.mode, "net__gte": start.isoformat(), "net__lt": end.isoformat()}
 
-    def _pages(self, start: date, end: date) -> Iterator[_Page]:
+    def _pages(self, start: date, end: date, ordering: str) -> Iterator[_Page]:
         ids: set[str] = set()
-        offset, count = 0, None
-        while True:
-            query = self._window(start, end) | {"ordering": "net", "limit": str(PAGE), "offset": str(offset)}
+        offset, count, repeated, following, last = 0, None, 0, True, None
+        while following:
+            query = self._window(start, end) | {"ordering": ordering, "limit": str(PAGE), "offset": str(offset)}
             source = f"{self._launches_url}?{urlencode(query)}"
             answer = self._ask(source)
             launches = _launches_in(answer, source)
@@ -161,46 +169,57 @@ class LaunchLibrary:
                     raise UnexpectedAnswer(
                         f"{source} gave launch {launch.id} of {launch.day}, which is not one of the days asked for."
                     )
-            shifted = not ids.isdisjoint(launch.id for launch in launches)
-            if offset and answer.get("count") != count:
-                shifted = True
-            yield _Page(source, launches, shifted)
-            ids.update(launch.id for launch in launches)
-            offset, count = offset + len(launches), answer.get("count")
-            if not _has_next(answer, source):
-                break
-            if not launches:
+            following = _has_next(answer, source)
+            if following and not launches:
                 raise UnexpectedAnswer(f"{source} gave no launches and yet names a next page.")
-        if isinstance(count, int) and offset < count:
-            raise UnexpectedAnswer(
-                f"{source} is the last page, but only {offset} of {count} launches came.", retryable=True
-            )
+            changed = offset > 0 and answer.get("count") != count
+            twice = [launch.id for launch in launches if launch.id in ids]
+            # In order of net and id, a launch that stands right behind itself is one that the library lists twice; any
+            # other repetition is a row that took the place of one that we have not seen.
+            listed_twice = twice == [last] and launches[0].id == last and ordering == "net,id"
+            offset, count = offset + len(launches), answer.get("count")
+            repeated += 0 if listed_twice else len(twice)
+            fault = None
+            if changed:
+                fault = "gave another count than the page before: the list changed while it was read, again and again."
+            elif following and len(twice) == len(launches):
+                fault = "gave only launches that had come before, and yet names a next page."
+            elif not following and isinstance(count, int) and offset - repeated < count:
+                fault = f"is the last page, but only {offset - repeated} of {count} launches came."
+            # Judged before the page is given, so that no day of a list with gaps counts as whole.
+            yield _Page(source, launches, shifted=changed or bool(twice), fault=fault)
+            last = launches[-1].id if launches else None
+            ids.update(launch.id for launch in launches)
 
     def _ask(self, url: str) -> dict[str, Any]:
         try:
             # A redirect is refused below: followed, it could carry the token to another host.
             response = self._session.get(url, timeout=self._timeout, allow_redirects=False)
-        except requests.RequestException as error:
+        except requests.exceptions.InvalidURL as error:
             self.requests += 1
+            raise Refused(f"{url} cannot be asked: {cause(error)}. Is ROCKET_ASSETS_API_URL right?") from error
+        except requests.RequestException as error:
+            self.requests += tries_before(error, self._retries)
             raise Unavailable(
                 f"No answer from {url}: {cause(error)}. Is the network up, and is "
                 "ROCKET_ASSETS_API_URL the right address?"
             ) from error
         self.requests += tries(response)
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, url)
+            raise _refusal(response, url, self._said(response))
         try:
-            answer = response.json()
+            answer = response.json(parse_constant=_no_number)
         except ValueError:
-            raise UnexpectedAnswer(
-                f"{url} answered with {described(response, response.content)}, which is not JSON."
-            ) from None
+            raise UnexpectedAnswer(f"{url} answered with {self._said(response)}, which is not JSON.") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise UnexpectedAnswer(
-                f"{url} answered with {described(response, response.content)}: JSON without a list of results. "
+                f"{url} answered with {self._said(response)}: JSON without a list of results. "
                 "ROCKET_ASSETS_API_URL may name something that is no Launch Library."
             )
         return answer
+
+    def _said(self, response: requests.Response) -> str:
+        return described(response, self._auth.hidden(response.content))
 
 
 @dataclass(frozen=True)
@@ -209,16 +228,33 @@ class _Page:
     launches: list[Launch]
     shifted: bool
     """The list changed since the page before: a row may have moved past us."""
+    fault: str | None
+    """Why, unless the list is read again, launches may be missing."""
 
 
 class _Token(AuthBase):
     def __init__(self, token: str | None) -> None:
-        self._token = token
+        # A secret that comes from a file often has a newline at its end.
+        self._token = (token or "").strip()
+        if re.search(r"[^!-~]", self._token):
+            # Said here and not by the HTTP client, whose message would hold the token.
+            raise WrongSetting(
+                "ROCKET_ASSETS_API_TOKEN holds a character that no token has, such as a space or a line break; "
+                "what fits is a key of the API, as it was given."
+            )
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Token {self._token}"
         return request
+
+    def hidden(self, body: bytes) -> bytes:
+        """What a server said, without the token where it repeats it."""
+        return body.replace(self._token.encode(), b"***") if self._token else body
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"JSON has no number {word}.")
 
 
 def _launches_in(answer: dict[str, Any], source: str) -> list[Launch]:
@@ -231,12 +267,16 @@ def _has_next(answer: dict[str, Any], source: str) -> bool:
         return False
     # We count the offset ourselves and never go where `next` points; but an answer that points elsewhere is not one
     # of the API that was asked.
-    if not isinstance(given, str) or urlsplit(urljoin(source, given)).hostname != urlsplit(source).hostname:
+    try:
+        here = isinstance(given, str) and urlsplit(urljoin(source, given)).hostname == urlsplit(source).hostname
+    except ValueError:
+        here = False
+    if not here:
         raise UnexpectedAnswer(f"{source} names a next page on another host: {given!r}.")
     return True
 
 
-def _refusal(response: requests.Response, url: str) -> RocketAssetsError:
+def _refusal(response: requests.Response, url: str, what: str) -> RocketAssetsError:
     status = response.status_code
     if status == requests.codes.too_many_requests:
         wait = _retry_after(response)
@@ -245,11 +285,12 @@ def _refusal(response: requests.Response, url: str) -> RocketAssetsError:
             "A token in ROCKET_ASSETS_API_TOKEN raises the limit.",
             retry_after=wait,
         )
-    said = f"{url} answered {status} with {described(response, response.content)}"
+    said = f"{url} answered {status} with {what}"
     if status >= requests.codes.server_error or status == requests.codes.request_timeout:
         return Unavailable(f"{said}. The server has a problem of its own.")
     if response.is_redirect:
-        return Refused(f"{url} has moved to {response.headers['Location']}. Set ROCKET_ASSETS_API_URL accordingly.")
+        moved = urljoin(url, response.headers["Location"])
+        return Refused(f"{url} has moved to {moved}. Set ROCKET_ASSETS_API_URL accordingly.")
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
         return Refused(f"{said}. Is ROCKET_ASSETS_API_TOKEN right?")
     return Refused(f"{said}. Is ROCKET_ASSETS_API_URL the address of a Launch Library?")

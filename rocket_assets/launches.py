@@ -29,6 +29,8 @@ _FACTS: tuple[str, ...] = (
     "launch_designator",
     "net",
     "net_precision.id",
+    "tbddate",
+    "tbdtime",
     "window_start",
     "window_end",
     "last_updated",
@@ -52,6 +54,9 @@ _FACTS: tuple[str, ...] = (
     "mission_type",
     "orbit",
 )
+
+# Names in a `list` answer of 2.2.0; elsewhere objects under the same words, full of counters.
+_NAMES = ("mission", "pad")
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,12 @@ class Launch:
     def facts(self) -> dict[str, Any]:
         """What the launch says, without the statistics around it."""
         image = self.image
-        return {path: at(self.row, path) for path in _FACTS} | {
-            "image": image and [image.url, image.credit, image.licence, image.licence_url]
-        }
+        facts = {path: at(self.row, path) for path in _FACTS}
+        return (
+            facts
+            | {name: _text(self.row.get(name)) for name in _NAMES}
+            | {"image": image and [image.url, image.credit, image.licence, image.licence_url]}
+        )
 
 
 def parse(row: Any, source: str) -> Launch:
@@ -130,10 +138,10 @@ def parse(row: Any, source: str) -> Launch:
         raise UnexpectedAnswer(f"{source} gave launch {launch_id} without a net; it has {_shown(net)}.")
     try:
         moment = datetime.fromisoformat(net)
-    except ValueError:
+        # The API's times are UTC, with a Z; one without a zone can mean nothing else.
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UnexpectedAnswer(f"{source} gave launch {launch_id} with a net that is no time: {_shown(net)}.") from None
-    # The API's times are UTC, with a Z; one without a zone can mean nothing else.
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return Launch(id=launch_id, net=moment, row=row)
 
 

@@ -13,8 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-_SECONDS_BETWEEN_LINES = 10.0
-
 
 class Progress:
     """Counts steps, of a known total or not, with a text that says what has come so far.
@@ -22,12 +20,13 @@ class Progress:
     It may be told from another thread than the one that made it.
     """
 
-    def __init__(self, console: Console, total: int | None, unit: str) -> None:
+    def __init__(self, console: Console, total: int | None, unit: str, *, seconds_between_lines: float = 10.0) -> None:
         self._console = console
         self._total = total
         self._unit = unit
         self._done = 0
-        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+        self._seconds_between_lines = seconds_between_lines
+        self._next_line = time.monotonic() + seconds_between_lines
         self._bar = Bar(
             BarColumn(),
             MofNCompleteColumn(),
@@ -53,6 +52,6 @@ class Progress:
         self._done += steps
         self._bar.update(self._task, completed=self._done, description=text)
         if not self._console.is_terminal and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            self._next_line = time.monotonic() + self._seconds_between_lines
             of_total = f" of {self._total}" if self._total is not None else ""
             self._console.print(f"{self._done}{of_total} {self._unit}: {text}", highlight=False, soft_wrap=True)

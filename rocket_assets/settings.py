@@ -72,7 +72,7 @@ class Settings:
 
         settings = cls(
             api_url=_api_url(given(API_URL)),
-            api_token=given(API_TOKEN) or None,
+            api_token=_token(given(API_TOKEN)),
             api_mode=_one_of(API_MODE, given(API_MODE), API_MODES),
             storage=_storage(given(STORAGE)),
             start_date=_date(START_DATE, given(START_DATE)),
@@ -89,19 +89,40 @@ def _wrong(setting: Setting, value: str, fits: str) -> WrongSetting:
 
 
 def _api_url(value: str) -> str:
-    url = value if value.endswith("/") else value + "/"
-    parts = urlsplit(url)
-    if parts.username or parts.password:
+    # Before anything else looks at the value, because every other message repeats it.
+    if "@" in value:
         raise WrongSetting(
             f"{API_URL.name} holds a user name or a password, which would end up in logs; "
             f"use {API_TOKEN.name} for a token."
         )
-    version = parts.path.rstrip("/").rpartition("/")[2]
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise _wrong(API_URL, value, f"an http or https address such as {API_URL.default}")
+    url = value.rstrip("/") + "/"
+    if not _is_plain_address(url):
+        # What stands behind a question mark may be a secret, too.
+        raise _wrong(API_URL, re.sub(r"[?#].+", "…", value), f"an http or https address such as {API_URL.default}")
+    version = url.rstrip("/").rpartition("/")[2]
     if version not in API_VERSIONS:
         raise _wrong(API_URL, value, f"an address that ends in the API's version: {', '.join(API_VERSIONS)}")
     return url
+
+
+def _is_plain_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port != 0
+    except ValueError:
+        return False
+    is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and port_fits
+    return is_http and not parts.query and not parts.fragment and not re.search(r"\s", url)
+
+
+def _token(value: str) -> str | None:
+    # Anything else cannot stand in a header, and the error of the HTTP client would show it.
+    if not re.fullmatch(r"[!-~]*", value):
+        raise WrongSetting(
+            f"{API_TOKEN.name} holds a space, a line break or a letter that no token has (not shown: it is a secret); "
+            "what fits is the token as the API gave it."
+        )
+    return value or None
 
 
 def _storage(value: str) -> str:
@@ -109,6 +130,8 @@ def _storage(value: str) -> str:
     if scheme and scheme[1] not in STORAGE_SCHEMES:
         fits = ", ".join(f"{name}://…" for name in STORAGE_SCHEMES)
         raise _wrong(STORAGE, value, f"a folder, or one of {fits}")
+    if scheme and scheme[1] != "memory" and not value[scheme.end() :].strip("/"):
+        raise _wrong(STORAGE, value, f"{scheme[0]} with the name of a bucket")
     return value
 
 

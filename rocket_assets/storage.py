@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from rocket_assets.errors import Missing, StorageFailed
@@ -55,11 +55,12 @@ def address_key(url: str) -> str:
 
 def day_of(key: str) -> date | None:
     """The day to which a key of `launches/` or `images/` belongs; None for any other key."""
-    found = re.match(r"(?:launches/\d{4}/(\d{4}-\d\d-\d\d)\.json$|images/\d{4}/(\d{4}-\d\d-\d\d)/)", key)
+    found = re.match(r"(?:launches|images)/[0-9]{4}/([0-9]{4}-[0-9]{2}-[0-9]{2})[./]", key)
     try:
-        return date.fromisoformat(found[1] or found[2]) if found else None
+        day = date.fromisoformat(found[1]) if found else None
     except ValueError:
         return None
+    return day if day and (key == launches_key(day) or key.startswith(images_folder(day))) else None
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,14 @@ class Storage:
         if here and there and here.tag is not None and here.tag == there.tag:
             return False
         with self._explained("copy", source):
-            obstore.copy(self._store, source, target)
+            if there is None and isinstance(self._store, LocalStore):
+                try:
+                    # One link and no renaming: two processes that do this at once cannot link a file to itself.
+                    obstore.copy(self._store, source, target, overwrite=False)
+                except AlreadyExistsError:
+                    return self.copy(source, target)
+            else:
+                obstore.copy(self._store, source, target)
         return True
 
     def delete(self, keys: list[str]) -> None:
@@ -155,14 +163,15 @@ class Storage:
     def leftovers(self) -> Iterator[str]:
         """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them."""
         if isinstance(self._store, LocalStore):
-            for path in Path(self.uri).rglob("*#*"):
+            folder = _folder(self.uri)
+            for path in folder.rglob("*#*"):
                 if re.search(r"#\d+$", path.name):
-                    yield path.relative_to(self.uri).as_posix()
+                    yield path.relative_to(folder).as_posix()
 
     def address(self, key: str) -> str:
         """Where a person finds a key: a path on a disk, a URI in a bucket."""
         if isinstance(self._store, LocalStore):
-            return str(Path(self.uri).resolve() / key)
+            return str(_folder(self.uri) / key)
         return f"{self.uri.rstrip('/')}/{key}"
 
     @contextmanager
@@ -171,7 +180,8 @@ class Storage:
             yield
         except FileNotFoundError as error:
             raise Missing(f"{self.uri} holds nothing under {key}.") from error
-        except (BaseError, OSError, ValueError) as error:
+        # To a key that it does not take, obstore answers with a ValueError, and in `delete` with a TypeError.
+        except (BaseError, OSError, ValueError, TypeError) as error:
             what = f"{key} in the storage {self.uri}" if key else f"the storage {self.uri}"
             raise StorageFailed(
                 f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, is there room, "
@@ -189,7 +199,12 @@ def _open(uri: str) -> ObjectStore:
         return _memory.setdefault(uri, MemoryStore())
     if scheme:
         return from_url(uri)
-    return LocalStore(Path(uri).resolve(), mkdir=True)
+    return LocalStore(_folder(uri), mkdir=True)
+
+
+def _folder(uri: str) -> Path:
+    # No shell reads a .env file, so a ~ in it is still there.
+    return Path(uri).expanduser().resolve()
 
 
 def _reason(error: BaseException) -> str:

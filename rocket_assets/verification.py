@@ -20,13 +20,18 @@ from typing import Literal
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive, Manifest
 from rocket_assets.documents import unseal
-from rocket_assets.errors import Missing, NotAPicture, RocketAssetsError
-from rocket_assets.images import Picture, inspect
+from rocket_assets.errors import Missing, RocketAssetsError
+from rocket_assets.images import FORMATS, Picture, inspect
 from rocket_assets.launches import data_version
 from rocket_assets.storage import Storage, Stored
 
 Level = Literal["quick", "full"]
 Depth = Literal["sizes", "digests", "decoding"]
+
+_ADDRESS_NAME = re.compile(rf"{keys.ADDRESSES}[0-9a-f]{{64}}\.json")
+_POOL_NAME = re.compile(
+    rf"{keys.POOL}(?P<folder>[0-9a-f]{{2}})/(?P<sha256>(?P=folder)[0-9a-f]{{62}})\.({'|'.join(FORMATS).lower()})"
+)
 
 
 def misplaced_launches(archive: Archive, day: date) -> list[str]:
@@ -104,7 +109,7 @@ class Pictures:
                 return f"is not what was stored: its sha256 is {sha256}, not {picture.sha256}."
             if self._depth == "decoding" and inspect(body, key) != picture:
                 return "is not the kind of picture that the manifest says."
-        except (Missing, NotAPicture) as error:
+        except RocketAssetsError as error:
             return f"cannot be looked into: {error}"
         return ""
 
@@ -138,20 +143,23 @@ def verify(
         by_day = {start + timedelta(days=n) for n in range((end - start).days + 1)}
     in_pool: dict[str, Picture] = {}
     for day in sorted(by_day):
-        yield _verify_day(archive, day, pictures, in_pool, level)
+        yield _verify_day(archive, day, pictures, in_pool, level, brought=keys.launches_key(day) in stored)
     yield _verify_pool(storage, pictures, in_pool, level, everything=not (start and end))
     foreign = [f"{key} is a foreign file." for key in sorted(stored) if keys.day_of(key) is None]
     leftovers = [f"{key} was left behind by an interrupted write: delete it." for key in sorted(storage.leftovers())]
     yield Verified(None, problems=foreign + leftovers)
 
 
-def _verify_day(archive: Archive, day: date, pictures: Pictures, in_pool: dict[str, Picture], level: Level) -> Verified:
+def _verify_day(
+    archive: Archive, day: date, pictures: Pictures, in_pool: dict[str, Picture], level: Level, *, brought: bool
+) -> Verified:
     problems: list[str] = []
-    launches_key = keys.launches_key(day)
-    if archive.storage.find(launches_key) is None:
-        problems.append(f"{launches_key} is missing: bring the launches of {day}.")
+    if not brought:
+        problems.append(f"{keys.launches_key(day)} is missing: bring the launches of {day}.")
     elif level == "full":
-        problems += _said(archive, day, misplaced_launches) + _said(archive, day, repeated_launches)
+        # A file that cannot be read makes both say the same.
+        said = _said(archive, day, misplaced_launches) + _said(archive, day, repeated_launches)
+        problems += dict.fromkeys(said)
     try:
         manifest = archive.read_manifest(day)
     except Missing:
@@ -180,22 +188,25 @@ def _verify_pool(
     problems: list[str] = []
     for key, picture in sorted(expected.items()):
         problems += pictures.compare(stored.get(key), key, picture)
-    for key, found in sorted(stored.items()) if everything else ():
+    for key in sorted(stored) if everything else ():
         if key in expected:
             continue
-        if key.startswith(keys.ADDRESSES) and re.search(r"/[0-9a-f]{64}\.json$", key):
-            if level == "full":
-                problems += _damage(storage, key)
-        elif not (name := re.search(r"/([0-9a-f]{64})\.[a-z]+$", key)):
+        name = _POOL_NAME.fullmatch(key)
+        if not name and not _ADDRESS_NAME.fullmatch(key):
             problems.append(f"{key} is a foreign file.")
-        elif level == "full" and hashlib.sha256(storage.read(found.key)).hexdigest() != name[1]:
-            problems.append(f"{key} is not what was stored: its sha256 is not its name.")
+        elif level == "full":
+            problems += _damage(storage, key, name["sha256"] if name else None)
     return Verified(None, problems=problems)
 
 
-def _damage(storage: Storage, key: str) -> list[str]:
+def _damage(storage: Storage, key: str, sha256: str | None) -> list[str]:
+    """What is wrong with an object of the pool that no manifest names: a picture, or what is known of an address."""
     try:
-        unseal(storage.read(key), key)
+        body = storage.read(key)
+        if sha256 is None:
+            unseal(body, key)
+        elif hashlib.sha256(body).hexdigest() != sha256:
+            return [f"{key} is not what was stored: its sha256 is not its name."]
     except RocketAssetsError as error:
         return [str(error)]
     return []

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+
+# Before anything of ours is imported: what the days are is read from the environment at import.
+for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") and name != "ROCKET_ASSETS_RECORDINGS"]:
+    del os.environ[_name]
 
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
+from rocket_assets_tests.project import Project
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "ROCKET_ASSETS_RECORDINGS")
 
@@ -44,6 +50,20 @@ def no_outside_network() -> Iterator[None]:
 def storage(tmp_path: Path) -> Storage:
     """A folder of its own."""
     return Storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance that ends with the test."""
+    # A folder of ours, because the one that Dagster would make is left to the garbage collector.
+    with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path / "dagster")) as made:
+        yield made
+
+
+@pytest.fixture
+def project(sample_library: LibraryServer, storage: Storage, instance: dg.DagsterInstance) -> Project:
+    """The project on a Dagster instance of its own, asking the sample library."""
+    return Project(sample_library.url, storage, instance)
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 request = Request(self.path, {name.lower(): value for name, value in self.headers.items()})

@@ -122,7 +122,10 @@ def launches(
     checked_by=checks.of_images,
     deps=[launches],
     kinds={"jpeg", "png"},
-    metadata={"layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them")},
+    metadata={
+        "layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them"),
+        "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
+    },
 )
 def launch_images(
     context: dg.AssetExecutionContext,

@@ -3,6 +3,7 @@
 Numbers and texts come from the plain half; here they are given the form in which Dagster shows them.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 
@@ -39,9 +40,9 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
         "dagster/partition_row_count": dg.MetadataValue.int(len(brought.launches)),
         "api_requests": dg.MetadataValue.int(brought.requests),
         "changed": dg.MetadataValue.bool(changed),
+        **_table("table", table),
         "path": dg.MetadataValue.path(storage.address(keys.launches_key(brought.day))),
         "source": dg.MetadataValue.url(brought.source),
-        **_table("table", table),
     }
 
 
@@ -72,15 +73,20 @@ def of_images(
         "dagster/partition_row_count": dg.MetadataValue.int(pictures),
         "bytes_fetched": dg.MetadataValue.int(brought.bytes_fetched),
         "bytes_kept": dg.MetadataValue.int(brought.bytes_kept),
-        "path": dg.MetadataValue.path(storage.address(keys.images_folder(brought.day))),
-        **_table("table", table),
         **_previews(manifest, library),
+        **_table("table", table),
+        "path": dg.MetadataValue.path(storage.address(keys.images_folder(brought.day))),
     }
 
 
 def _table(name: str, records: list[dg.TableRecord]) -> dict[str, dg.MetadataValue]:
     # Without records Dagster cannot tell the columns.
     return {name: dg.MetadataValue.table(records)} if records else {}
+
+
+def _plain(text: str) -> str:
+    """A text from the API without the signs that mean something in Markdown or HTML."""
+    return re.sub(r"[\[\]()<>`*_!\\\s]+", " ", text).strip()
 
 
 def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.MetadataValue]:
@@ -91,6 +97,6 @@ def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.Metadat
             small = b64encode(library.thumbnail(picture, PREVIEW_PIXELS)).decode("ascii")
         except RocketAssetsError:
             continue
-        name = entry.launch_name.translate(str.maketrans("", "", "[]()<>`*_"))
-        shown.append(f"![{name}](data:image/webp;base64,{small})\n\n{name} ({entry.credit or 'credit unknown'})")
+        name, credit = _plain(entry.launch_name), _plain(entry.credit or "credit unknown")
+        shown.append(f"![{name}](data:image/webp;base64,{small})\n\n{name} ({credit})")
     return {"previews": dg.MetadataValue.md("\n\n".join(shown))} if shown else {}

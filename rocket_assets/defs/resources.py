@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.settings import API_TOKEN, Settings
@@ -49,7 +48,7 @@ class StorageResource(dg.ConfigurableResource[Storage]):
 class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
     """Pictures by their address, fetched into the pool of the storage."""
 
-    storage: dg.ResourceDependency[Storage]
+    storage_uri: str
     workers: int = WORKERS
     retries: int = 3
     backoff: float = 0.5
@@ -57,22 +56,20 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ImageLibrary]:
         """Threads and connections that end with the run."""
-        with ImageLibrary(self.storage, workers=self.workers, retries=self.retries, backoff=self.backoff) as library:
+        with ImageLibrary(
+            Storage(self.storage_uri), workers=self.workers, retries=self.retries, backoff=self.backoff
+        ) as library:
             yield library
 
 
 def resources(settings: Settings) -> dict[str, object]:
     """The resources that these settings ask for, by the names under which assets take them."""
-    storage = StorageResource(uri=settings.storage)
     return {
         "launch_library": LaunchLibraryResource(
             url=settings.api_url,
             mode=settings.api_mode,
             token=dg.EnvVar(API_TOKEN.name) if settings.api_token else None,
         ),
-        "storage": storage,
-        "image_library": ImageLibraryResource(storage=storage),
+        "storage": StorageResource(uri=settings.storage),
+        "image_library": ImageLibraryResource(storage_uri=settings.storage),
     }
-
-
-configured_resources = resources(SETTINGS)

@@ -27,7 +27,7 @@ def days_to_bring(context: dg.AssetExecutionContext) -> list[date]:
         newest = context.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=keys), limit=len(keys)
         )
-        recorded = {record.partition_key for record in newest.records if record.run_id == context.run_id}
+        recorded = {record.partition_key for record in newest.records if record.run_id == context.run.run_id}
         keys = [key for key in keys if key not in recorded]
     return [date.fromisoformat(key) for key in keys]
 

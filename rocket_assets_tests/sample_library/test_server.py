@@ -282,7 +282,7 @@ def test_the_limit_holds_for_many_clients_at_once() -> None:
 
 
 def test_the_right_token_is_not_throttled_and_a_wrong_one_is_refused() -> None:
-    with LibraryServer(throttle=0, token="good") as library:  # noqa: S106
+    with LibraryServer(throttle=0, token="good") as library:
         assert ask(library, "launches/?limit=1", Authorization="Token good").status_code == 200
         refused = ask(library, "launches/?limit=1", Authorization="Token bad")
         assert (refused.status_code, refused.json()) == (401, {"detail": "Invalid token."})

@@ -1,0 +1,71 @@
+# `make` without a word tells what there is. Everything that a target needs, it installs itself, into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(CURDIR)/$(VENV)/bin
+HOME_OF_DAGSTER := $(CURDIR)/.dagster
+DEMO   := $(CURDIR)/.demo
+PORT   ?= 3000
+
+# The demo's own Dagster home, storage and days: the UI shows a full bar, and not fourteen days of 25,000.
+DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data \
+	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14
+WITH_SAMPLE_LIBRARY := $(DEMO_ENV) $(BIN)/rocket-assets sample-library --
+DAGSTER_DEV := $(BIN)/dagster dev -w workspace.yaml -p $(PORT)
+
+.PHONY: help demo test dev dev-demo check fix install clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
+	@echo "make test      the tests"
+	@echo "make dev       the Dagster UI on the real Launch Library"
+	@echo "make dev-demo  the Dagster UI on the sample library"
+	@echo "make check     lint, format and types"
+	@echo "make fix       mend what lint and format can mend"
+	@echo "make clean     remove what these targets made, but not the archive in data/"
+
+demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
+	@$(WITH_SAMPLE_LIBRARY) $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
+	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+dev: $(VENV)/installed $(HOME_OF_DAGSTER)/dagster.yaml
+	DAGSTER_HOME=$(HOME_OF_DAGSTER) $(DAGSTER_DEV)
+
+dev-demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
+	$(WITH_SAMPLE_LIBRARY) $(DAGSTER_DEV)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+
+fix: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+install: $(VENV)/installed-dev
+
+clean:
+	rm -rf $(VENV) .demo .dagster .pytest_cache .ruff_cache .hypothesis *.egg-info build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed. Name one: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/installed
+
+# DAGSTER_HOME is the only place where Dagster looks for its instance's settings.
+%/dagster.yaml: dagster.yaml
+	@mkdir -p $(@D)
+	@cp $< $@

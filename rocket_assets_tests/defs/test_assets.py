@@ -1,0 +1,189 @@
+"""What materializing does: a day alone, a range, a failure, a repetition; as Dagster records it and as it is stored."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import dagster as dg
+import pytest
+
+from rocket_assets.launches import data_version
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.storage import Storage, launches_key, manifest_key
+from rocket_assets_tests.project import BOTH, Project, failure_of, number, tree
+from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+
+DATA_VERSION = "dagster/data_version"
+
+
+def test_one_day_runs_both_assets_and_all_checks_in_one_run(project: Project) -> None:
+    result = project.bring("2024-12-05")
+    assert result.success
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [dg.AssetKey(a) for a in BOTH]
+    evaluations = result.get_asset_check_evaluations()
+    assert len(evaluations) == 4
+    assert all(evaluation.passed for evaluation in evaluations)
+    assert len(project.archive.read_launches(date(2024, 12, 5))) == 5
+    assert len([entry for entry in project.archive.read_manifest(date(2024, 12, 5)).entries if entry.file]) == 5
+
+
+@pytest.mark.parametrize("asset", BOTH)
+def test_each_day_of_a_range_is_recorded_once_with_its_own_metadata_and_data_version(
+    project: Project, asset: str
+) -> None:
+    assert all(result.success for result in project.bring_both("2024-12-01", "2024-12-14"))
+    recorded = project.recorded(asset)
+    assert sorted(recorded) == [f"2024-12-{day:02}" for day in range(1, 15)]
+    assert project.records(asset) == 14
+    counts = {day: number(event, "launches") for day, event in recorded.items()}
+    assert {day: n for day, n in counts.items() if n} == {
+        "2024-12-03": 1,
+        "2024-12-04": 3,
+        "2024-12-05": 5,
+        "2024-12-06": 1,
+        "2024-12-08": 1,
+        "2024-12-12": 1,
+        "2024-12-13": 1,
+        "2024-12-14": 1,
+    }
+    versions = {day: (event.tags or {})[DATA_VERSION] for day, event in recorded.items()}
+    empty = {version for day, version in versions.items() if not counts[day]}
+    full = [version for day, version in versions.items() if counts[day]]
+    assert len(empty) == 1
+    assert len(set(full)) == len(full) == 8
+    assert empty.isdisjoint(full)
+
+
+def test_a_day_alone_and_the_same_day_in_a_range_have_the_same_data_version(project: Project) -> None:
+    project.bring("2024-12-05")
+    alone = {asset: (project.recorded(asset)["2024-12-05"].tags or {})[DATA_VERSION] for asset in BOTH}
+    project.bring_both("2024-12-04", "2024-12-06")
+    in_range = {asset: (project.recorded(asset)["2024-12-05"].tags or {})[DATA_VERSION] for asset in BOTH}
+    assert alone == in_range
+    assert alone["launches"] == data_version(project.archive.read_launches(date(2024, 12, 5)))
+
+
+def test_a_range_and_its_days_alone_give_the_same_bytes(
+    project: Project, sample_library: LibraryServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project.bring_both("2024-12-03", "2024-12-06")
+    alone = Project(sample_library.url, Storage(str(tmp_path_factory.mktemp("alone"))), project.instance)
+    for day in range(3, 7):
+        assert alone.bring(f"2024-12-{day:02}").success
+    assert tree(project.storage.uri) == tree(alone.storage.uri)
+
+
+def test_a_range_costs_one_request_for_each_hundred_launches(project: Project, sample_library: LibraryServer) -> None:
+    project.bring("2024-12-01", "2024-12-14", ["launches"])
+    assert len(sample_library.api_requests) == 1
+    recorded = project.recorded("launches")
+    assert sum(number(event, "api_requests") for event in recorded.values()) == 1
+
+
+def test_what_the_run_brought_over_the_network_adds_up(project: Project, sample_library: LibraryServer) -> None:
+    project.bring_both("2024-12-01", "2024-12-14")
+    first = project.recorded("launch_images")
+    project.bring_both("2024-12-01", "2024-12-14")
+    second = project.recorded("launch_images")
+    manifests = [project.archive.read_manifest(date(2024, 12, day)) for day in range(1, 15)]
+    pictures = [entry.picture for manifest in manifests for entry in manifest.entries if entry.picture]
+    in_pool = {picture.sha256: picture.bytes for picture in pictures}
+    shown = sum(picture.bytes for picture in pictures)
+    assert sum(number(event, "bytes_fetched") for event in first.values()) == sum(in_pool.values())
+    assert sum(number(event, "bytes_kept") for event in first.values()) == shown - sum(in_pool.values())
+    assert sum(number(event, "bytes_fetched") for event in second.values()) == 0
+    assert sum(number(event, "bytes_kept") for event in second.values()) == shown
+    assert [request.status for request in sample_library.picture_requests].count(200) == len(in_pool)
+
+
+def test_bringing_days_twice_changes_no_byte_and_no_data_version(project: Project) -> None:
+    project.bring_both("2024-12-01", "2024-12-14")
+    stored, versions = tree(project.storage.uri), {a: project.recorded(a) for a in BOTH}
+    project.bring_both("2024-12-01", "2024-12-14")
+    assert tree(project.storage.uri) == stored
+    for asset in BOTH:
+        again = project.recorded(asset)
+        assert {day: event.tags for day, event in again.items()} == {
+            day: event.tags for day, event in versions[asset].items()
+        }
+
+
+def test_an_empty_day_is_green_and_says_so(project: Project) -> None:
+    assert project.bring("2024-12-01").success
+    assert number(project.recorded("launches")["2024-12-01"], "launches") == 0
+    assert number(project.recorded("launch_images")["2024-12-01"], "pictures") == 0
+    assert json.loads(project.storage.read(launches_key(date(2024, 12, 1))))["results"] == []
+
+
+def test_an_api_that_is_not_there_fails_the_run_and_leaves_what_is_stored(project: Project) -> None:
+    project.bring("2024-12-05")
+    stored = tree(project.storage.uri)
+    unplugged = Project("http://127.0.0.1:9/2.3.0/", project.storage, project.instance)
+    result = unplugged.bring("2024-12-05")
+    assert not result.success
+    assert "ROCKET_ASSETS_API_URL" in failure_of(result)
+    assert tree(project.storage.uri) == stored
+    assert project.records("launches") == 1
+
+
+def test_a_day_whose_launches_are_missing_fails_alone_and_says_what_to_do(project: Project) -> None:
+    project.bring("2024-12-03", "2024-12-03", ["launches"])
+    project.bring("2024-12-05", "2024-12-05", ["launches"])
+    result = project.bring("2024-12-03", "2024-12-05", ["launch_images"])
+    assert not result.success
+    assert sorted(project.recorded("launch_images")) == ["2024-12-03", "2024-12-05"]
+    assert "1 of 3 days failed" in failure_of(result)
+    assert "The launches of 2024-12-04 are not in" in failure_of(result)
+
+
+def test_a_refused_picture_is_a_warning_and_the_day_stands(storage: Storage, instance: dg.DagsterInstance) -> None:
+    def script(request: Request) -> Answer:
+        if request.path.startswith("/2.3.0/"):
+            host = request.headers["host"]
+            row = {
+                "id": "id-1",
+                "name": "A",
+                "net": "2024-12-05T00:00:00Z",
+                "image": {"image_url": f"http://{host}/a.jpg"},
+            }
+            return Answer(200, json.dumps({"count": 1, "next": None, "results": [row]}).encode(), JSON)
+        return Answer(404, b"<html>Not found</html>", "text/html")
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        result = project.bring("2024-12-05")
+        assert result.success
+        failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
+        assert [(evaluation.check_name, evaluation.severity) for evaluation in failed] == [
+            ("every_launch_has_its_image", dg.AssetCheckSeverity.WARN)
+        ]
+        assert number(project.recorded("launch_images")["2024-12-05"], "refused") == 1
+    assert "404" in storage.read(manifest_key(date(2024, 12, 5))).decode()
+    assert [key for key in tree(storage.uri) if "pool/" in key or key.endswith(".jpeg")] == []
+
+
+def test_a_picture_that_cannot_be_had_now_fails_its_day_and_no_other(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """D16: with the picture host down, a run is not green."""
+
+    def script(request: Request) -> Answer:
+        host = request.headers["host"]
+        rows = [
+            {"id": "id-1", "name": "A", "net": "2024-12-04T00:00:00Z", "image": None},
+            {"id": "id-2", "name": "B", "net": "2024-12-05T00:00:00Z", "image": {"image_url": f"http://{host}/a.jpg"}},
+        ]
+        if request.path.startswith("/2.3.0/"):
+            return Answer(200, json.dumps({"count": 2, "next": None, "results": rows}).encode(), JSON)
+        return Answer(503)
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        launches, images = project.bring_both("2024-12-04", "2024-12-05")
+        assert launches.success
+        assert not images.success
+        assert sorted(project.recorded("launch_images")) == ["2024-12-04"]
+        assert "2024-12-05: Not all pictures of 2024-12-05 could be had" in failure_of(images)
+        assert "503" in failure_of(images)
+        assert "Trying again may help" in failure_of(images)

@@ -1,0 +1,51 @@
+"""Settings become Dagster's handles, and a secret stays secret on the way."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import pytest
+
+from rocket_assets.defs.resources import resources
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.settings import Settings
+from rocket_assets.storage import Storage
+from rocket_assets_tests.project import Project, failure_of
+
+SECRET = "0123-very-secret"
+
+
+def test_the_token_is_in_no_configuration_that_the_ui_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROCKET_ASSETS_API_TOKEN", SECRET)
+    handles = resources(Settings.read({"ROCKET_ASSETS_API_TOKEN": SECRET}))
+    assert SECRET not in repr(handles)
+    defined = dg.Definitions(resources=handles).get_repository_def()
+    shown = json.dumps({name: str(definition) for name, definition in defined.get_top_level_resources().items()})
+    assert SECRET not in shown
+
+
+def test_a_run_sends_the_token_and_records_it_nowhere(
+    monkeypatch: pytest.MonkeyPatch, storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    monkeypatch.setenv("ROCKET_ASSETS_API_TOKEN", SECRET)
+    with LibraryServer(token=SECRET) as server:
+        project = Project(server.url, storage, instance, token=SECRET)
+        result = project.bring("2024-12-05")
+        assert result.success
+        assert {request.headers.get("Authorization") for request in server.api_requests} == {f"Token {SECRET}"}
+        assert {request.headers.get("Authorization") for request in server.picture_requests} == {None}
+    assert SECRET not in "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert not any(SECRET in storage.read(stored.key).decode("latin-1") for stored in storage.list())
+
+
+def test_a_storage_that_cannot_be_written_stops_a_run_before_anything_is_asked(
+    sample_library: LibraryServer, storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """D28: rights are found out first, not in the middle."""
+    storage.write("file", b"not a folder")
+    project = Project(sample_library.url, storage, instance, storage_uri=f"{storage.uri}/file/below")
+    result = project.bring("2024-12-05")
+    assert not result.success
+    assert not sample_library.requests
+    assert "ROCKET_ASSETS_STORAGE" in failure_of(result)

@@ -1,0 +1,74 @@
+"""How a run over one day or many is recorded, waits, and fails."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import dagster as dg
+
+from rocket_assets.storage import Storage
+from rocket_assets_tests.project import BOTH, Project, failure_of
+from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+
+
+def test_a_range_run_of_both_assets_is_refused_because_dagster_would_skip_the_pictures(project: Project) -> None:
+    result = project.bring("2024-12-01", "2024-12-03", BOTH)
+    assert not result.success
+    assert "one asset at a time" in failure_of(result)
+    assert not project.recorded("launches")
+
+
+def test_a_throttled_run_waits_and_goes_on_where_it_was(storage: Storage, instance: dg.DagsterInstance) -> None:
+    """After a 429 the days already recorded are neither asked for nor recorded again."""
+    asked: list[str] = []
+
+    def script(request: Request) -> Answer:
+        asked.append(request.path)
+        if len(asked) == 2:
+            return Answer(429, b'{"detail": "Request was throttled."}', JSON, {"Retry-After": "1"})
+        last = 100 if len(asked) == 1 else 120
+        rows = [
+            {"id": f"id-{n}", "name": f"Launch {n}", "net": f"2024-12-{n // 40 + 1:02}T00:00:00Z"} for n in range(120)
+        ]
+        more = f"http://{request.headers['host']}/2.3.0/launches/?offset=100" if last == 100 else None
+        given = rows[:100] if last == 100 else rows[80:]
+        count = 120 if last == 100 else 40
+        return Answer(200, json.dumps({"count": count, "next": more, "results": given}).encode(), JSON)
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        result = project.bring("2024-12-01", "2024-12-04", ["launches"])
+        assert result.success
+        assert len(asked) == 3
+        assert "net__gte=2024-12-03" in asked[2]
+        assert project.records("launches") == 4
+        assert len(project.archive.read_launches(date(2024, 12, 3))) == 40
+
+
+def test_the_days_before_a_failure_stand_and_the_checks_have_looked_at_them(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """The second page breaks: the days that the first one completed are recorded, the others are not."""
+
+    def script(request: Request) -> Answer:
+        if "offset=0" not in request.path:
+            return Answer(200, b"<html>Sorry</html>", "text/html")
+        rows = [
+            {"id": f"id-{n}", "name": f"Launch {n}", "net": f"2024-12-{n // 40 + 1:02}T00:00:00Z"} for n in range(100)
+        ]
+        next_page = f"http://{request.headers['host']}/2.3.0/launches/?offset=100"
+        return Answer(200, json.dumps({"count": 160, "next": next_page, "results": rows}).encode(), JSON)
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        result = project.bring("2024-12-01", "2024-12-05", ["launches"])
+        assert not result.success
+        assert sorted(project.recorded("launches")) == ["2024-12-01", "2024-12-02"]
+    said = failure_of(result)
+    assert "which is not JSON" in said
+    assert "<html>Sorry" in said
+    assert "Trying again will not help" in said
+    for evaluation in result.get_asset_check_evaluations():
+        assert evaluation.passed
+        assert evaluation.metadata["days"].value == 2

@@ -1,0 +1,224 @@
+"""The commands, as a person starts them: in a process of their own, by their exit codes and what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from rocket_assets.archive import Archive
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.storage import Storage, images_folder
+from rocket_assets_tests.project import tree
+from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+
+COMMAND = str(Path(sys.executable).with_name("rocket-assets"))
+DAGSTER_YAML = Path(__file__).parents[1] / "dagster.yaml"
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, sample_library: LibraryServer) -> Command:
+    """Runs `rocket-assets` in an empty folder that has the project's dagster.yaml, against the sample library."""
+    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
+
+    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": sample_library.url, **environ}
+        return subprocess.run([COMMAND, *arguments], env=env, cwd=tmp_path, capture_output=True, text=True)
+
+    return run
+
+
+def test_a_backfill_brings_the_days_and_says_what_is_where(command: Command, tmp_path: Path) -> None:
+    done = command("backfill", "2024-12-01", "2024-12-14")
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"14 days brought: 14 launches, 13 pictures \(.* fetched, .* kept\), 1 API request\.", done.stdout)
+    assert str(tmp_path / "data/launches") in done.stdout
+    assert str(tmp_path / "data/images") in done.stdout
+    archive = Archive(Storage(str(tmp_path / "data")))
+    assert sum(len(archive.read_launches(date(2024, 12, day))) for day in range(1, 15)) == 14
+    assert done.stderr == ""
+
+
+def test_a_second_backfill_changes_no_byte_and_fetches_no_picture(
+    command: Command, sample_library: LibraryServer, tmp_path: Path
+) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    stored, asked = tree(tmp_path / "data"), len(sample_library.picture_requests)
+    done = command("backfill", "2024-12-03", "2024-12-05")
+    assert "(0.0 kB fetched" in done.stdout
+    assert tree(tmp_path / "data") == stored
+    assert {request.status for request in sample_library.picture_requests[asked:]} == {304}
+
+
+def test_only_missing_leaves_out_what_stands_and_mends_what_is_gone(
+    command: Command, sample_library: LibraryServer, tmp_path: Path
+) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    stored = tree(tmp_path / "data")
+    asked = len(sample_library.requests)
+    assert command("backfill", "2024-12-03", "2024-12-05", "--only-missing").stdout.startswith("0 days brought")
+    assert len(sample_library.requests) == asked
+    (tmp_path / "data/launches/2024/2024-12-04.json").unlink()
+    assert command("backfill", "2024-12-03", "2024-12-05", "--only-missing").stdout.startswith("1 day brought")
+    assert tree(tmp_path / "data") == stored
+
+
+def test_a_backfill_can_bring_one_asset_alone(command: Command, tmp_path: Path) -> None:
+    assert command("backfill", "2024-12-05", "2024-12-05", "--assets", "launches").returncode == 0
+    assert {path.split("/")[0] for path in tree(tmp_path / "data")} == {"launches"}
+    assert command("backfill", "2024-12-05", "2024-12-05", "--assets", "launch_images").returncode == 0
+    assert (tmp_path / "data/images/2024/2024-12-05/manifest.json").exists()
+
+
+def test_it_is_recorded_in_the_instance_that_the_ui_shows(command: Command, tmp_path: Path) -> None:
+    command("backfill", "2024-12-05", "2024-12-06")
+    code = """
+import dagster as dg
+with dg.DagsterInstance.get() as instance:
+    for run in instance.get_runs():
+        print(run.job_name, run.status.value, run.asset_selection)
+    print(sorted(instance.get_materialized_partitions(dg.AssetKey("launch_images"))))
+"""
+    env = {"DAGSTER_HOME": str(tmp_path / ".dagster")}
+    shown = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert shown.count("__ASSET_JOB SUCCESS") == 2
+    assert "['2024-12-05', '2024-12-06']" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "said"),
+    [
+        (["backfill", "2024-13-01", "2024-12-14"], {}, 2, "'2024-13-01' is not a day. Write it as 2024-12-05"),
+        (["backfill", "tomorrow", "2024-12-14"], {}, 2, "'tomorrow' is not a day."),
+        (["backfill", "2024-12-14", "2024-12-01"], {}, 2, "END (2024-12-01) is before START (2024-12-14)."),
+        (["backfill", "1957-10-03", "1957-10-04"], {}, 2, "1957-10-03 has no partition: they go from 1957-10-04"),
+        (["backfill", "2024-12-01", "2999-01-01"], {}, 2, "ROCKET_ASSETS_DAYS_AHEAD"),
+        (["backfill", "2024-12-01"], {}, 2, "Missing argument 'END'"),
+        (["backfill", "2024-12-01", "2024-12-01", "--assets", "moons"], {}, 2, "launches or launch_images"),
+        (
+            ["backfill", "2024-12-01", "2024-12-01"],
+            {"ROCKET_ASSETS_API_URL": "ftp://example.org/"},
+            2,
+            "ROCKET_ASSETS_API_URL is 'ftp://example.org/'",
+        ),
+        (["backfill", "2024-12-01", "2024-12-01"], {"ROCKET_ASSETS_DAYS_AHEAD": "many"}, 2, "ROCKET_ASSETS_DAYS_AHEAD"),
+        (
+            ["backfill", "2024-12-01", "2024-12-01"],
+            {"ROCKET_ASSETS_STORAGE": "dagster.yaml/below"},
+            1,
+            "Is ROCKET_ASSETS_STORAGE right",
+        ),
+        (["verify", "2024-12-01"], {}, 2, "Name both START and END, or neither."),
+        (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_use_is_a_sentence_and_loses_nothing(
+    command: Command, tmp_path: Path, arguments: list[str], environ: dict[str, str], code: int, said: str
+) -> None:
+    done = command(*arguments, **environ)
+    assert done.returncode == code, done.stderr
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not tree(tmp_path / "data") if (tmp_path / "data").exists() else True
+
+
+def test_an_api_that_is_not_there_ends_the_backfill_with_what_to_try(command: Command) -> None:
+    done = command("backfill", "2024-12-01", "2024-12-02", ROCKET_ASSETS_API_URL="http://127.0.0.1:9/2.3.0/")
+    assert done.returncode == 1
+    assert "Connection refused. Is the network up, and is ROCKET_ASSETS_API_URL the right address?" in done.stderr
+    assert "2 days do not stand yet, 2024-12-01 the first." in done.stderr
+    assert "--only-missing" in done.stderr
+
+
+def test_a_refused_picture_is_named_and_the_exit_code_is_0(command: Command) -> None:
+    def script(request: Request) -> Answer:
+        row = b'{"id": "id-1", "name": "Sputnik", "net": "2024-12-01T00:00:00Z", "image": "http://%s/a.jpg"}'
+        if request.path.startswith("/2.2.0/launch/"):
+            rows = row % request.headers["host"].encode()
+            return Answer(200, b'{"count": 1, "next": null, "results": [' + rows + b"]}", JSON)
+        return Answer(200, b"<html>No picture here</html>", "image/jpeg")
+
+    with ScriptedServer(script) as server:
+        done = command("backfill", "2024-12-01", "2024-12-01", ROCKET_ASSETS_API_URL=server.url("/2.2.0/"))
+    assert done.returncode == 0, done.stderr
+    assert "1 picture was refused" in done.stderr
+    assert "2024-12-01 Sputnik: http://127.0.0.1" in done.stderr
+    assert "No picture here" in done.stderr
+
+
+def test_ctrl_c_leaves_everything_whole_and_says_how_to_go_on(tmp_path: Path, sample_library: LibraryServer) -> None:
+    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
+    with LibraryServer(latency=0.3) as slow:
+        env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": slow.url}
+        arguments = [COMMAND, "backfill", "1957-10-04", "1958-01-31"]
+        started = subprocess.Popen(
+            arguments, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        give_up = time.monotonic() + 60
+        while not slow.picture_requests and time.monotonic() < give_up:
+            time.sleep(0.02)
+        started.send_signal(signal.SIGINT)
+        said, errors = started.communicate(timeout=30)
+        assert started.returncode == 130, errors
+        assert "Stopped by Ctrl-C." in said
+        assert "--only-missing" in errors
+        assert "Traceback" not in errors
+        assert subprocess.run([*arguments, "--only-missing"], env=env, cwd=tmp_path, check=True)
+        unbroken = tmp_path / "unbroken"
+        unbroken.mkdir()
+        assert subprocess.run(arguments, env={**env, "DAGSTER_HOME": str(unbroken)}, cwd=unbroken, check=True)
+    assert tree(tmp_path / "data") == tree(unbroken / "data")
+
+
+def test_verify_says_that_all_is_well(command: Command) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    for level in ("quick", "full"):
+        done = command("verify", "--level", level)
+        assert (done.returncode, done.stdout) == (0, f"3 days and 9 pictures looked at ({level}): no problems.\n")
+
+
+def test_verify_names_what_is_wrong(command: Command, tmp_path: Path) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    (missing, *_) = (tmp_path / "data" / images_folder(date(2024, 12, 4))).glob("*.png")
+    missing.unlink()
+    done = command("verify")
+    assert done.returncode == 1
+    assert f"{missing.name} is missing." in done.stdout
+    assert command("verify", "2024-12-03", "2024-12-03").returncode == 0
+
+
+def test_the_sample_library_lends_its_address_to_a_command_and_ends_with_its_exit_code(command: Command) -> None:
+    code = "import os, sys; print(os.environ['ROCKET_ASSETS_API_URL']); sys.exit(7)"
+    done = command("sample-library", "--port", "0", "--", sys.executable, "-c", code)
+    assert done.returncode == 7
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/2\.3\.0/", done.stdout.strip())
+
+
+def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryServer) -> None:
+    port = sample_library.url.split(":")[2].split("/")[0]
+    done = command("sample-library", "--port", port)
+    assert done.returncode == 1
+    assert f"Port {port} cannot be listened on: Address already in use. Choose another with --port." in done.stderr
+
+
+def test_settings_are_read_from_a_dotenv_file(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_STORAGE=elsewhere\n")
+    assert command("backfill", "2024-12-01", "2024-12-01").returncode == 0
+    assert (tmp_path / "elsewhere/launches/2024/2024-12-01.json").exists()
+
+
+def test_help_says_what_each_command_does(command: Command) -> None:
+    assert {"backfill", "verify", "sample-library"} <= set(command("--help").stdout.split())
+    for name in ("backfill", "verify", "sample-library"):
+        assert command(name, "--help").returncode == 0

@@ -1,0 +1,436 @@
+"""What a launch is read from and what it says, in each dialect of the API."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rocket_assets.errors import UnexpectedAnswer
+from rocket_assets.launches import ImageReference, Launch, at, data_version, in_order, parse
+
+Row = dict[str, Any]
+
+SOURCE = "https://library.example/2.3.0/launches/?net__gte=2026-03-05"
+PICTURE = "https://media.example/images/falcon_image_20260101000000.jpeg"
+
+NORMAL: Row = {
+    "id": "0f9f6a3c-2b53-4c8e-9a4e-3b6e5f7c1d20",
+    "name": "Falcon 9 Block 5 | Starlink Group 1-1",
+    "slug": "falcon-9-block-5-starlink-group-1-1",
+    "launch_designator": "2026-041",
+    "status": {"id": 3, "name": "Launch Successful", "abbrev": "Success", "description": "It flew."},
+    "last_updated": "2026-03-05T04:00:00Z",
+    "net": "2026-03-05T02:10:00Z",
+    "net_precision": {"id": 1, "name": "Minute", "abbrev": "MIN"},
+    "window_start": "2026-03-05T02:10:00Z",
+    "window_end": "2026-03-05T04:10:00Z",
+    "image": {
+        "id": 1,
+        "name": "Falcon",
+        "image_url": PICTURE,
+        "thumbnail_url": f"{PICTURE}.small",
+        "credit": "A. Photographer",
+        "license": {"id": 3, "name": "CC BY-NC 2.0", "priority": 2, "link": "https://licences.example/by-nc"},
+        "single_use": False,
+        "variants": [],
+    },
+    "infographic": None,
+    "probability": 90,
+    "weather_concerns": None,
+    "holdreason": "",
+    "failreason": "",
+    "webcast_live": False,
+    "launch_service_provider": {"id": 121, "name": "SpaceX", "total_launch_count": 600, "successful_launches": 590},
+    "rocket": {
+        "id": 8000,
+        "configuration": {"id": 164, "name": "Falcon 9", "full_name": "Falcon 9 Block 5", "total_launch_count": 550},
+    },
+    "mission": {
+        "id": 7000,
+        "name": "Starlink Group 1-1",
+        "type": "Communications",
+        "description": "Some satellites.",
+        "orbit": {"id": 8, "name": "Low Earth Orbit", "abbrev": "LEO"},
+        "agencies": [{"id": 121, "total_launch_count": 600}],
+    },
+    "pad": {
+        "id": 80,
+        "name": "Space Launch Complex 40",
+        "total_launch_count": 300,
+        "orbital_launch_attempt_count": 300,
+        "location": {"id": 12, "name": "Cape Canaveral", "total_launch_count": 1000, "total_landing_count": 60},
+    },
+    "orbital_launch_attempt_count": 7600,
+    "pad_launch_attempt_count_year": 20,
+    "agency_launch_attempt_count": 601,
+}
+
+LIST_2_2_0: Row = {
+    "id": "ab-22",
+    "name": "Falcon 9 | X",
+    "net": "2026-03-05T02:10:00Z",
+    "status": {"id": 1, "name": "Go for Launch", "abbrev": "Go"},
+    "lsp_name": "SpaceX",
+    "mission": "X",
+    "mission_type": "Communications",
+    "pad": "SLC-40",
+    "location": "Cape Canaveral",
+    "orbit": "LEO",
+    "image": PICTURE,
+}
+
+NORMAL_2_0_0: Row = {
+    "id": "ab-20",
+    "name": "Falcon 9 | X",
+    "net": "2026-03-05T02:10:00Z",
+    "status": {"id": 1, "name": "Go"},
+    "tbdtime": False,
+    "tbddate": False,
+    "holdreason": "",
+    "mission": {"name": "X", "type": "Communications", "description": "", "orbit": {"name": "LEO"}},
+    "pad": {"name": "SLC-40", "location": {"name": "Cape Canaveral"}},
+    "image": PICTURE,
+}
+
+
+def launch(**fields: Any) -> Launch:
+    return parse(NORMAL | fields, SOURCE)
+
+
+def changed(row: Row, path: str, value: Any) -> Row:
+    """A copy of a row in which something else lies at a dotted path."""
+    copied = copy.deepcopy(row)
+    *way, last = path.split(".")
+    inner = copied
+    for name in way:
+        inner = inner[name]
+    assert inner[last] != value
+    inner[last] = value
+    return copied
+
+
+# Pictures, words and names
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (PICTURE, ImageReference(PICTURE)),
+        (
+            NORMAL["image"],
+            ImageReference(PICTURE, "A. Photographer", "CC BY-NC 2.0", "https://licences.example/by-nc"),
+        ),
+        ({"image_url": PICTURE, "credit": None, "license": None}, ImageReference(PICTURE)),
+        (
+            {"image_url": PICTURE, "license": {"name": "Unknown", "link": None}},
+            ImageReference(PICTURE, None, "Unknown"),
+        ),
+        ({"image_url": f" {PICTURE}\n"}, ImageReference(PICTURE)),
+        (None, None),
+        ("", None),
+        ("  ", None),
+        ({}, None),
+        ({"image_url": None, "thumbnail_url": PICTURE}, None),
+        ({"image_url": "", "credit": "A. Photographer"}, None),
+        (["https://media.example/a.png"], None),
+        (17, None),
+    ],
+    ids=[
+        "address of 2.2.0",
+        "object of 2.3.0",
+        "object that knows nothing",
+        "licence without a link",
+        "address with blanks around it",
+        "null",
+        "empty string",
+        "blank string",
+        "object without an address",
+        "address is null",
+        "address is empty",
+        "list",
+        "number",
+    ],
+)
+def test_the_picture_of_each_dialect_is_its_address_and_owner(image: Any, expected: ImageReference | None) -> None:
+    assert launch(image=image).image == expected
+
+
+def test_a_row_without_the_word_image_has_no_picture() -> None:
+    assert parse({name: value for name, value in NORMAL.items() if name != "image"}, SOURCE).image is None
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"id": 3, "name": "Launch Successful", "abbrev": "Success"}, "Success"),
+        ({"id": 1, "name": "Go"}, "Go"),
+        ({"id": 1, "name": "Go", "abbrev": ""}, "Go"),
+        ({"id": 1}, None),
+        (None, None),
+        ("Go", None),
+    ],
+    ids=["2.3.0 and 2.2.0", "2.0.0", "empty abbreviation", "only a number", "null", "a string"],
+)
+def test_the_status_is_the_short_word_of_each_dialect(status: Any, expected: str | None) -> None:
+    assert launch(status=status).status == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "Falcon 9 Block 5"),
+        ({"rocket": None}, "Falcon 9 Block 5"),
+        ({"rocket": {"configuration": {"full_name": ""}}, "name": "Soyuz 2.1a | Meridian | 9"}, "Soyuz 2.1a"),
+        ({"rocket": {"configuration": {"full_name": "Soyuz 2.1a/Fregat"}}, "name": "Soyuz | X"}, "Soyuz 2.1a/Fregat"),
+        ({"rocket": None, "name": "Sputnik"}, None),
+        ({"rocket": None, "name": None}, None),
+    ],
+    ids=["normal", "list", "empty name", "normal, longer than the name", "name without a bar", "no name at all"],
+)
+def test_the_rocket_is_told_or_else_read_from_the_name(fields: Row, expected: str | None) -> None:
+    assert launch(**fields).rocket == expected
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", 7], ids=repr)
+def test_a_launch_without_a_name_goes_by_its_id(name: Any) -> None:
+    assert launch(name=name).name == NORMAL["id"]
+
+
+def test_a_launch_keeps_every_field_of_its_row() -> None:
+    before = copy.deepcopy(NORMAL)
+    read = parse(NORMAL, SOURCE)
+    read.facts()
+    assert read.row == before
+
+
+def test_a_launch_shows_itself_without_its_row() -> None:
+    assert "Photographer" not in repr(launch())
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        ("2026-03-05T02:10:00Z", datetime(2026, 3, 5, 2, 10, tzinfo=UTC)),
+        ("2026-03-05T02:10:00+00:00", datetime(2026, 3, 5, 2, 10, tzinfo=UTC)),
+        ("2026-03-05T02:10:00", datetime(2026, 3, 5, 2, 10, tzinfo=UTC)),
+        ("2026-03-05T02:10:00.250000Z", datetime(2026, 3, 5, 2, 10, 0, 250_000, tzinfo=UTC)),
+        ("2026-03-05T02:10:00+05:30", datetime(2026, 3, 4, 20, 40, tzinfo=UTC)),
+        ("2026-03-05T22:10:00-05:00", datetime(2026, 3, 6, 3, 10, tzinfo=UTC)),
+        ("2026-03-05T00:00:00Z", datetime(2026, 3, 5, tzinfo=UTC)),
+        ("2026-03-05T23:59:59Z", datetime(2026, 3, 5, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_net_is_read_as_a_moment_in_utc_and_stands_on_its_utc_day(net: str, expected: datetime) -> None:
+    read = launch(net=net)
+    assert read.net == expected
+    assert read.net.utcoffset() == expected.utcoffset()
+    assert read.day == expected.date()
+
+
+def test_the_day_of_a_launch_at_midnight_is_the_one_that_begins() -> None:
+    assert launch(net="2026-02-28T00:00:00Z").day == date(2026, 2, 28)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        "",
+        "soon",
+        "NET March",
+        "2026-13-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "9999-12-31T23:00:00-02:00",
+        "1772323200",
+    ],
+)
+def test_a_net_that_is_no_time_is_an_error_that_names_the_launch_and_the_address(net: str) -> None:
+    with pytest.raises(UnexpectedAnswer, match="net that is no time") as caught:
+        launch(net=net)
+    assert SOURCE in str(caught.value)
+    assert NORMAL["id"] in str(caught.value)
+    assert repr(net) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a launch", "'a launch', not an object"),
+        (None, "None, not an object"),
+        ([NORMAL], "not an object"),
+        ({}, "without an id (name None)"),
+        ({"id": None, "name": "X"}, "without an id (name 'X')"),
+        ({"id": "ab-1"}, "launch ab-1 without a net; it has None"),
+        ({"id": "ab-1", "net": {"date": "2026"}}, "launch ab-1 without a net; it has {'date': '2026'}"),
+    ],
+    ids=["string", "null", "list", "empty object", "id is null", "no net", "net is an object"],
+)
+def test_a_row_that_is_no_launch_is_an_error_that_says_what_came_from_where(row: Any, said: str) -> None:
+    with pytest.raises(UnexpectedAnswer) as caught:
+        parse(row, SOURCE)
+    assert said in str(caught.value)
+    assert SOURCE in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+# What a launch says
+
+
+COUNTERS = [
+    "launch_service_provider.total_launch_count",
+    "launch_service_provider.successful_launches",
+    "rocket.configuration.total_launch_count",
+    "pad.total_launch_count",
+    "pad.orbital_launch_attempt_count",
+    "pad.location.total_launch_count",
+    "pad.location.total_landing_count",
+    "orbital_launch_attempt_count",
+    "pad_launch_attempt_count_year",
+    "agency_launch_attempt_count",
+]
+
+
+@pytest.mark.parametrize("path", COUNTERS)
+def test_a_counter_beside_a_launch_changes_nothing_that_it_says(path: str) -> None:
+    counted = parse(changed(NORMAL, path, at(NORMAL, path) + 1), SOURCE)
+    assert counted.facts() == launch().facts()
+    assert data_version([counted]) == data_version([launch()])
+
+
+def test_a_counter_of_an_agency_of_the_mission_changes_nothing() -> None:
+    mission = NORMAL["mission"] | {"agencies": [{"id": 121, "total_launch_count": 601}]}
+    assert data_version([launch(mission=mission)]) == data_version([launch()])
+
+
+FACTS = [
+    ("id", "0f9f6a3c-2b53-4c8e-9a4e-3b6e5f7c1d21"),
+    ("name", "Falcon 9 Block 5 | Another"),
+    ("slug", "another"),
+    ("launch_designator", None),
+    ("net", "2026-03-05T02:11:00Z"),
+    ("net_precision.id", 0),
+    ("net_precision", None),
+    ("window_start", "2026-03-05T02:00:00Z"),
+    ("window_end", "2026-03-05T04:11:00Z"),
+    ("last_updated", "2026-03-05T04:00:01Z"),
+    ("status.id", 4),
+    ("probability", 80),
+    ("weather_concerns", "Wind"),
+    ("holdreason", "Weather"),
+    ("failreason", "Fire"),
+    ("webcast_live", True),
+    ("infographic", PICTURE),
+    ("launch_service_provider.name", "Space Exploration"),
+    ("rocket.configuration.full_name", "Falcon 9"),
+    ("pad.name", "SLC-4E"),
+    ("pad.location.name", "Vandenberg"),
+    ("mission.name", "Another"),
+    ("mission.type", "Test Flight"),
+    ("mission.description", "Other satellites."),
+    ("mission.orbit.name", "Polar Orbit"),
+    ("mission", None),
+    ("image", None),
+    ("image", PICTURE),
+    ("image.image_url", f"{PICTURE}.png"),
+    ("image.credit", None),
+    ("image.license.name", "Unknown"),
+    ("image.license.link", None),
+]
+
+
+def version_of(row: Row) -> str:
+    return data_version([parse(row, SOURCE)])
+
+
+@pytest.mark.parametrize(("path", "value"), FACTS, ids=[f"{path}={value}"[:40] for path, value in FACTS])
+def test_each_fact_about_a_launch_changes_what_it_says(path: str, value: Any) -> None:
+    assert version_of(changed(NORMAL, path, value)) != version_of(NORMAL)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("lsp_name", "Space Exploration"),
+        ("mission", "Y"),
+        ("mission_type", "Test"),
+        ("pad", "SLC-4E"),
+        ("location", "Vandenberg"),
+        ("orbit", "SSO"),
+        ("status.id", 3),
+        ("image", None),
+    ],
+)
+def test_each_fact_of_a_list_answer_of_2_2_0_changes_what_it_says(path: str, value: Any) -> None:
+    assert version_of(changed(LIST_2_2_0, path, value)) != version_of(LIST_2_2_0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("tbdtime", True), ("tbddate", True), ("holdreason", "Wind"), ("status.id", 2), ("image", None)],
+)
+def test_each_fact_of_an_answer_of_2_0_0_changes_what_it_says(path: str, value: Any) -> None:
+    assert version_of(changed(NORMAL_2_0_0, path, value)) != version_of(NORMAL_2_0_0)
+
+
+def test_the_version_of_a_day_depends_on_each_launch_and_not_on_their_order() -> None:
+    one, two, three = launch(id="a"), launch(id="b"), launch(id="c", status=None)
+    version = data_version([one, two, three])
+    assert data_version([three, one, two]) == version
+    assert data_version(iter([two, three, one])) == version
+    assert len({version, data_version([one, two]), data_version([one]), data_version([])}) == 4
+
+
+def test_the_version_is_the_same_on_every_machine() -> None:
+    assert data_version([]) == "37517e5f3dc66819"
+
+
+@given(st.permutations(list(NORMAL)))
+def test_the_order_of_a_rows_fields_changes_nothing(names: list[str]) -> None:
+    assert version_of({name: NORMAL[name] for name in names}) == version_of(NORMAL)
+
+
+def test_the_facts_are_json() -> None:
+    facts = launch().facts()
+    assert json.loads(json.dumps(facts)) == facts
+
+
+# Order, and ways into a row
+
+
+def test_launches_stand_by_net_and_then_by_id() -> None:
+    early, late = "2026-03-05T02:10:00Z", "2026-03-05T02:10:00.5Z"
+    rows = [("b", late), ("a", late), ("d", early), ("c", early)]
+    ordered = in_order(launch(id=name, net=net) for name, net in rows)
+    assert [one.id for one in ordered] == ["c", "d", "a", "b"]
+
+
+def test_moments_are_ordered_and_not_their_words() -> None:
+    rows = [("utc", "2026-03-05T01:00:00Z"), ("elsewhere", "2026-03-05T02:00:00+05:00")]
+    assert [one.id for one in in_order(launch(id=name, net=net) for name, net in rows)] == ["elsewhere", "utc"]
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "expected"),
+    [
+        ({"a": {"b": 1}}, "a.b", 1),
+        ({"a": {"b": {"c": 0}}}, "a.b", {"c": 0}),
+        ({"a": None}, "a.b", None),
+        ({"a": "b"}, "a.b", None),
+        ({"a": [1]}, "a.0", None),
+        ({}, "a", None),
+        (None, "a", None),
+    ],
+)
+def test_a_path_leads_to_what_lies_there_or_to_nothing(
+    value: Mapping[str, Any] | None, path: str, expected: Any
+) -> None:
+    assert at(value, path) == expected

@@ -1,0 +1,146 @@
+"""Every setting has a default, and a wrong one is an error that names it, what it held and what fits."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from rocket_assets.errors import WrongSetting
+from rocket_assets.settings import ALL, Settings
+
+SECRET = "sesame-4711"
+
+DEFAULTS = {
+    "api_url": "https://ll.thespacedevs.com/2.3.0/",
+    "api_token": None,
+    "api_mode": "normal",
+    "storage": "data",
+    "start_date": date(1957, 10, 4),
+    "end_date": None,
+    "days_ahead": 14,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items(), ids=list(DEFAULTS))
+def test_an_empty_environment_gives_the_default(name: str, value: object) -> None:
+    assert getattr(Settings.read({}), name) == value
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n"], ids=repr)
+def test_an_empty_variable_counts_as_unset(text: str) -> None:
+    assert Settings.read({setting.name: text for setting in ALL}) == Settings.read({})
+
+
+def test_settings_are_documented_and_belong_to_us() -> None:
+    assert {setting.name.removeprefix("ROCKET_ASSETS_").lower() for setting in ALL} == set(DEFAULTS)
+    assert all(setting.meaning for setting in ALL)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("API_URL", "http://127.0.0.1:8123/2.2.0", "api_url", "http://127.0.0.1:8123/2.2.0/"),
+        ("API_URL", "https://lldev.thespacedevs.com/2.0.0//", "api_url", "https://lldev.thespacedevs.com/2.0.0/"),
+        ("API_URL", "http://[::1]:80/mirror/2.3.0/", "api_url", "http://[::1]:80/mirror/2.3.0/"),
+        ("API_TOKEN", f" {SECRET}\n", "api_token", SECRET),
+        ("API_MODE", "detailed", "api_mode", "detailed"),
+        ("STORAGE", "/srv/rockets and more", "storage", "/srv/rockets and more"),
+        ("STORAGE", "s3://bucket/prefix", "storage", "s3://bucket/prefix"),
+        ("STORAGE", "gs://bucket", "storage", "gs://bucket"),
+        ("STORAGE", "az://container", "storage", "az://container"),
+        ("STORAGE", "memory://", "storage", "memory://"),
+        ("START_DATE", "2024-12-01", "start_date", date(2024, 12, 1)),
+        ("END_DATE", "1957-10-04", "end_date", date(1957, 10, 4)),
+        ("DAYS_AHEAD", "0", "days_ahead", 0),
+        ("DAYS_AHEAD", "9999", "days_ahead", 9999),
+    ],
+    ids=str,
+)
+def test_a_value_that_fits_is_taken(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(Settings.read({f"ROCKET_ASSETS_{variable}": text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fits"),
+    [
+        ("API_URL", "ll.thespacedevs.com/2.3.0/", "an http or https address such as https://"),
+        ("API_URL", "ftp://ll.thespacedevs.com/2.3.0/", "an http or https address"),
+        ("API_URL", "https:///2.3.0/", "an http or https address"),
+        ("API_URL", "http://[::1/2.3.0/", "an http or https address"),
+        ("API_URL", "http://localhost:99999/2.3.0/", "an http or https address"),
+        ("API_URL", "http://localhost:x/2.3.0/", "an http or https address"),
+        ("API_URL", "http://local host/2.3.0/", "an http or https address"),
+        ("API_URL", "https://ll.thespacedevs.com/", "ends in the API's version: 2.0.0, 2.2.0, 2.3.0"),
+        ("API_URL", "https://ll.thespacedevs.com/2.4.0/", "ends in the API's version"),
+        ("API_URL", "https://ll.thespacedevs.com/2.3.0/launches/", "ends in the API's version"),
+        ("API_MODE", "Normal", "one of list, normal, detailed"),
+        ("STORAGE", "ftp://host/folder", "a folder, or one of s3://"),
+        ("STORAGE", "S3://bucket", "a folder, or one of s3://"),
+        ("STORAGE", "file:///srv", "a folder, or one of s3://"),
+        ("STORAGE", "s3://", "s3:// with the name of a bucket"),
+        ("START_DATE", "1957", "a date such as 1957-10-04"),
+        ("START_DATE", "2024-02-30", "a date such as 1957-10-04"),
+        ("START_DATE", "04.10.1957", "a date such as 1957-10-04"),
+        ("END_DATE", "today", "a date such as 1957-10-04"),
+        ("END_DATE", "1957-10-03", "a day from 1957-10-04 on"),
+        ("DAYS_AHEAD", "-1", "a whole number from 0 to 9999"),
+        ("DAYS_AHEAD", "1.5", "a whole number from 0 to 9999"),
+        ("DAYS_AHEAD", "10000", "a whole number from 0 to 9999"),
+        ("DAYS_AHEAD", "٣", "a whole number from 0 to 9999"),
+        ("DAYS_AHEAD", "two weeks", "a whole number from 0 to 9999"),
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit_is_an_error_that_names_it_and_what_fits(
+    variable: str, value: str, fits: str
+) -> None:
+    with pytest.raises(WrongSetting) as raised:
+        Settings.read({f"ROCKET_ASSETS_{variable}": value})
+    assert str(raised.value).startswith(f"ROCKET_ASSETS_{variable} is {value!r}; what fits is ")
+    assert fits in str(raised.value)
+
+
+def test_the_end_must_not_lie_before_the_start_that_was_set() -> None:
+    period = {"ROCKET_ASSETS_START_DATE": "2024-12-02", "ROCKET_ASSETS_END_DATE": "2024-12-01"}
+    with pytest.raises(WrongSetting, match=r"ROCKET_ASSETS_END_DATE is '2024-12-01'; .* a day from 2024-12-02 on"):
+        Settings.read(period)
+
+
+def test_a_period_may_be_one_day() -> None:
+    period = {"ROCKET_ASSETS_START_DATE": "2024-12-01", "ROCKET_ASSETS_END_DATE": "2024-12-01"}
+    assert Settings.read(period).end_date == date(2024, 12, 1)
+
+
+def test_the_token_is_not_in_what_settings_look_like() -> None:
+    settings = Settings.read({"ROCKET_ASSETS_API_TOKEN": SECRET})
+    assert settings.api_token == SECRET
+    assert SECRET not in repr(settings) + str(settings) + f"{settings}"
+
+
+@pytest.mark.parametrize("token", [f"{SECRET} x", f"{SECRET}\r\nX-Other: 1", f"{SECRET}é", f"{SECRET}\x00"], ids=ascii)
+def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(WrongSetting, match="ROCKET_ASSETS_API_TOKEN holds a space") as raised:
+        Settings.read({"ROCKET_ASSETS_API_TOKEN": token})
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://user:{SECRET}@ll.thespacedevs.com/2.3.0/",
+        f"https://{SECRET}@ll.thespacedevs.com/2.3.0/",
+        f"https://:{SECRET}@ll.thespacedevs.com/2.3.0/",
+        f"ftp://user:{SECRET}@host/2.3.0/",
+        f"user:{SECRET}@ll.thespacedevs.com/2.3.0/",
+        f"https:/user:{SECRET}@host/2.3.0/",
+        f"https://user:{SECRET}@[::1/2.3.0/",
+        f"https://ll.thespacedevs.com/2.3.0/?token={SECRET}",
+        f"https://ll.thespacedevs.com/2.3.0/#{SECRET}",
+    ],
+)
+def test_credentials_in_an_address_are_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(WrongSetting, match="ROCKET_ASSETS_API_URL") as raised:
+        Settings.read({"ROCKET_ASSETS_API_URL": url})
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None

@@ -1,0 +1,133 @@
+"""A backfill in this process: what is brought in which order, and what a failure keeps from what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import dagster as dg
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rocket_assets.backfill import ASSETS, DAY, DAYS_PER_CHUNK, Backfill, Recorded, chunks, ranges
+from rocket_assets.defs.partitions import days as partitions
+from rocket_assets.storage import Storage, launches_key
+from rocket_assets_tests.project import Project, days
+from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+
+FIRST = date(2024, 12, 1)
+
+
+def _backfill(project: Project, told: list[Recorded] | None = None) -> Backfill:
+    return Backfill(project.instance, (told if told is not None else []).append, project.definitions)
+
+
+def both(wanted: Sequence[date]) -> dict[str, Sequence[date]]:
+    return {"launches": wanted, "launch_images": wanted}
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_are_the_days_and_nothing_else(offsets: set[int]) -> None:
+    chosen = [FIRST + timedelta(days=n) for n in sorted(offsets)]
+    found = list(ranges(chosen))
+    assert [day for start, end in found for day in days(start, (end - start).days + 1)] == chosen
+    assert all(later[0] - earlier[1] > DAY for earlier, later in pairwise(found))
+
+
+@given(st.integers(0, 2000))
+def test_chunks_are_the_days_in_portions_of_a_year(count: int) -> None:
+    chosen = list(days(FIRST, count))
+    found = list(chunks(chosen))
+    assert [day for chunk in found for day in chunk] == chosen
+    assert all(0 < len(chunk) <= DAYS_PER_CHUNK for chunk in found)
+    assert len(found) == -(-count // DAYS_PER_CHUNK)
+
+
+def test_it_tells_of_each_day_of_each_asset_once(project: Project) -> None:
+    told: list[Recorded] = []
+    wanted = list(days(FIRST, 14))
+    outcome = _backfill(project, told).bring(both(wanted))
+    assert outcome.not_standing == []
+    assert sorted((recorded.asset, recorded.day) for recorded in told) == sorted(
+        (asset, day) for asset in ASSETS for day in wanted
+    )
+    assert sum(recorded.number("launches") for recorded in told if recorded.asset == "launches") == 14
+    assert sum(recorded.number("pictures") for recorded in told) == 13
+
+
+def test_a_chunk_without_an_answer_keeps_neither_the_next_chunk_nor_its_own_pictures_waiting(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """An answer that trying again will not mend fails the days after it in that chunk; the next chunk is brought."""
+
+    def script(request: Request) -> Answer:
+        start = parse_qs(urlsplit(request.path).query)["net__gte"][0]
+        if start == "2023-12-01":
+            return Answer(200, b"<html>", "text/html")
+        return Answer(200, json.dumps({"count": 0, "next": None, "results": []}).encode(), JSON)
+
+    wanted = list(days(date(2023, 12, 1), 368))
+    with ScriptedServer(script) as server:
+        outcome = _backfill(Project(server.url("/2.3.0/"), storage, instance)).bring(both(wanted))
+    assert [(failed.asset, failed.start, failed.end) for failed in outcome.failures] == [
+        ("launches", date(2023, 12, 1), date(2024, 11, 30))
+    ]
+    assert "which is not JSON" in outcome.failures[0].reason
+    assert outcome.not_standing == wanted[:366]
+    assert {day for asset, day in outcome.recorded if asset == "launch_images"} == set(wanted[366:])
+
+
+def test_an_api_that_is_down_ends_the_backfill(storage: Storage, instance: dg.DagsterInstance) -> None:
+    with ScriptedServer(lambda _: Answer(reset=True)) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        wanted = list(days(date(2023, 12, 1), 800))
+        outcome = _backfill(project).bring(both(wanted))
+    assert len(outcome.failures) == 1
+    assert outcome.failures[0].retryable
+    assert outcome.not_standing == wanted
+
+
+def test_what_a_check_finds_false_is_a_failure_and_a_warning_is_none(project: Project) -> None:
+    """The project's own assets mend what their checks would find, so this one is made to fail."""
+
+    @dg.asset(
+        partitions_def=partitions,
+        check_specs=[dg.AssetCheckSpec(name, asset="launches") for name in ("good", "bad", "doubtful")],
+    )
+    def launches() -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        yield dg.MaterializeResult()
+        problems = dg.MetadataValue.table([dg.TableRecord({"day": "2024-12-01", "problem": "It rained."})])
+        for name, passed, severity in (
+            ("good", True, dg.AssetCheckSeverity.ERROR),
+            ("bad", False, dg.AssetCheckSeverity.ERROR),
+            ("doubtful", False, dg.AssetCheckSeverity.WARN),
+        ):
+            yield dg.AssetCheckResult(
+                check_name=name,
+                passed=passed,
+                severity=severity,
+                description="1 of 1 days fail.",
+                metadata={"problems": problems},
+            )
+
+    work = Backfill(project.instance, lambda _: None, dg.Definitions(assets=[launches]))
+    (failed,) = work.bring({"launches": [FIRST]}).failures
+    assert failed.reason == "bad is false. 1 of 1 days fail. 2024-12-01: It rained."
+
+
+def test_a_day_is_missing_unless_it_is_recorded_and_stored(project: Project) -> None:
+    wanted = list(days(FIRST, 3))
+    work = _backfill(project)
+    assert work.missing(wanted, "launches", project.storage) == wanted
+    work.bring({"launches": wanted})
+    assert work.missing(wanted, "launches", project.storage) == []
+    assert work.missing(wanted, "launch_images", project.storage) == wanted
+    project.storage.delete([launches_key(wanted[1])])
+    assert work.missing(wanted, "launches", project.storage) == [wanted[1]]
+    with dg.DagsterInstance.ephemeral(tempdir=project.storage.uri) as unknowing:
+        again = Backfill(unknowing, lambda _: None, project.definitions)
+        assert again.missing(wanted, "launches", project.storage) == wanted

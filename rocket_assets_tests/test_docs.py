@@ -1,0 +1,87 @@
+"""The documents tell the truth: the settings table, the commands, the map, and the two doors of the project."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rocket_assets import settings
+from rocket_assets.backfill import DAYS_PER_CHUNK
+from rocket_assets.cli import main
+from rocket_assets.defs.assets import IMAGES_PER_RUN
+from rocket_assets.sample_library import catalogue
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| (ROCKET_ASSETS_\w+) \| (\S+) \|", README, re.MULTILINE)
+    assert rows == [(setting.name, setting.default or "none") for setting in settings.ALL]
+
+
+def test_the_example_of_an_environment_names_every_setting_with_its_default() -> None:
+    lines = re.findall(r"^# (ROCKET_ASSETS_\w+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert lines == [(setting.name, setting.default) for setting in settings.ALL]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_that_a_document_names_exists(document: str) -> None:
+    named = set(re.findall(r"make (?!and|or|without)([a-z][a-z-]+)", (ROOT / document).read_text())) - {"two", "is"}
+    assert named <= set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_every_command_and_option_is_in_the_readme() -> None:
+    for name, command in main.commands.items():
+        assert f"rocket-assets {name}" in README
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.opts[0] in README, (name, parameter.opts)
+
+
+def test_the_map_of_the_package_shows_every_module() -> None:
+    shown = set(re.findall(r"[├└]── (\w+(?:\.py|/))", README))
+    folder = ROOT / "rocket_assets"
+    there = {path.name for path in [*folder.glob("*.py"), *(folder / "defs").glob("*.py")]} - {"__init__.py"}
+    assert shown == there | {"defs/", "sample_library/"}
+
+
+def test_every_file_that_the_readme_links_to_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_both_doors_open_to_the_same_module() -> None:
+    """`dg` reads pyproject.toml, everything else workspace.yaml, unless [tool.dagster] is there and wins in silence."""
+    (location,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert location["python_module"] == tool["dg"]["project"]["code_location_target_module"]
+    assert "dagster" not in tool
+
+
+def test_every_dependency_is_pinned_and_all_of_dagster_at_one_version() -> None:
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    pinned = {name.lower().replace("_", "-") for name in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {re.split(r"[<>=]", line)[0].lower() for line in named} <= pinned
+    assert len({pins[name] for name in ("dagster", "dagster-webserver", "dagster-graphql")}) == 1
+
+
+def test_the_changelog_counts_the_sample_library_right() -> None:
+    assert f"{len(catalogue.launches('http://here'))} real launches" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_a_chunk_of_the_command_is_as_long_as_a_run_of_a_backfill() -> None:
+    assert DAYS_PER_CHUNK == IMAGES_PER_RUN
+
+
+def test_make_without_a_word_names_the_targets() -> None:
+    said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"demo", "test", "dev", "dev-demo", "check"} <= set(re.findall(r"^make ([a-z-]+)", said, re.MULTILINE))

@@ -1,0 +1,323 @@
+"""Whether what is stored still holds: each kind of damage, and which level finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from rocket_assets import storage as keys
+from rocket_assets.archive import Archive
+from rocket_assets.documents import seal, unseal
+from rocket_assets.errors import StorageFailed
+from rocket_assets.images import inspect
+from rocket_assets.storage import Storage
+from rocket_assets.verification import (
+    Level,
+    Pictures,
+    launches_without_image,
+    misplaced_launches,
+    repeated_launches,
+    verify,
+)
+from rocket_assets_tests.scripted_server import Answer, ScriptedServer
+from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, bring, launch
+from rocket_assets_tests.test_archive import Pictures as Script
+from rocket_assets_tests.test_images import HTML, picture, with_a_flipped_bit
+
+EMPTY = date(2026, 3, 7)
+FOLDER = keys.images_folder(DAY)
+FILE = f"{FOLDER}rocket-1-payload-00000001.png"
+KNOWN = inspect(picture(shade=1), "")
+LEVELS: tuple[Level, Level] = ("quick", "full")
+
+
+@pytest.fixture
+def archive(storage: Storage) -> Iterator[Archive]:
+    """Three days: one with three launches and two pictures, one with one of the same pictures, an empty one."""
+    archive = Archive(storage)
+    with ScriptedServer(Script({"/1.png": picture(shade=1), "/2.jpg": picture("JPEG", 2)})) as server:
+        first, second = server.url("/1.png"), server.url("/2.jpg")
+        archive.write_launches(DAY, SOURCE, [launch(1, first), launch(2, second), launch(3)])
+        archive.write_launches(NEXT, SOURCE, [launch(4, first, day=NEXT)])
+        archive.write_launches(EMPTY, SOURCE, [])
+        assert [day.error for day in bring(archive, DAY, NEXT, EMPTY)] == [None] * 3
+        yield archive
+
+
+def problems(archive: Archive, level: Level, start: date | None = None, end: date | None = None) -> list[str]:
+    return [problem for part in verify(archive, start, end, level=level) for problem in part.problems]
+
+
+def replace(archive: Archive, key: str, body: bytes) -> None:
+    """Put other bytes under a key alone: in a folder the pool and the day share a file."""
+    archive.storage.delete([key])
+    archive.storage.write(key, body)
+
+
+def flip(archive: Archive, key: str) -> None:
+    body = archive.storage.read(key)
+    replace(archive, key, with_a_flipped_bit(body, len(body) // 2))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_whole_archive_has_no_problems_and_each_day_is_counted(archive: Archive, level: Level) -> None:
+    parts = list(verify(archive, level=level))
+    assert [problem for part in parts for problem in part.problems] == []
+    assert [(part.day, part.pictures) for part in parts if part.day] == [(DAY, 2), (NEXT, 1), (EMPTY, 0)]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_empty_storage_has_no_problems(storage: Storage, level: Level) -> None:
+    assert problems(Archive(storage), level) == []
+
+
+POOL = KNOWN.key
+ORPHAN = f"pool/ab/{'ab' * 32}"
+
+
+def shorten(key: str) -> Callable[[Archive], object]:
+    return lambda archive: replace(archive, key, archive.storage.read(key)[:-1])
+
+
+def remove(key: str) -> Callable[[Archive], object]:
+    return lambda archive: archive.storage.delete([key])
+
+
+def add(key: str, body: bytes = b"x") -> Callable[[Archive], object]:
+    return lambda archive: archive.storage.write(key, body)
+
+
+def move(source: str, target: str) -> Callable[[Archive], object]:
+    return lambda archive: archive.storage.write(target, archive.storage.read(source))
+
+
+FOUND_BY_BOTH: dict[str, tuple[Callable[[Archive], object], str]] = {
+    "a missing picture": (remove(FILE), f"{FILE} is missing."),
+    "a picture of another size": (
+        shorten(FILE),
+        f"{FILE} has {KNOWN.bytes - 1:,} bytes and should have {KNOWN.bytes:,}.",
+    ),
+    "an empty picture": (lambda archive: replace(archive, FILE, b""), f"{FILE} has 0 bytes and should have"),
+    "a foreign file beside the pictures": (add(f"{FOLDER}x.png"), f"{FOLDER}x.png is a foreign file: the manifest"),
+    "a foreign file further down": (add(f"{FOLDER}sub/x.png"), f"{FOLDER}sub/x.png is a foreign file"),
+    "a foreign file among the launches": (add("launches/2026/x.csv"), "launches/2026/x.csv is a foreign file."),
+    "a foreign file among the images": (add("images/x.png"), "images/x.png is a foreign file."),
+    "a foreign file in the pool": (add("pool/x.png"), "pool/x.png is a foreign file."),
+    "a picture in a wrong folder of the pool": (
+        move(POOL, f"pool/zz/{KNOWN.sha256}.png"),
+        f"pool/zz/{KNOWN.sha256}.png is a foreign file.",
+    ),
+    "something else under the name of a picture": (add(f"{ORPHAN}.txt"), f"{ORPHAN}.txt is a foreign file."),
+    "a day in the folder of another year": (
+        add("images/1999/2026-03-05/manifest.json"),
+        "images/1999/2026-03-05/manifest.json is a foreign file.",
+    ),
+    "a missing manifest": (remove(keys.manifest_key(DAY)), f"{keys.manifest_key(DAY)} is missing: bring the pictures"),
+    "a missing file of launches": (
+        remove(keys.launches_key(DAY)),
+        f"{keys.launches_key(DAY)} is missing: bring the launches of 2026-03-05.",
+    ),
+    "a flipped bit in a manifest": (
+        lambda archive: flip(archive, keys.manifest_key(DAY)),
+        f"{keys.manifest_key(DAY)} is not what was written",
+    ),
+    "the manifest of another day": (
+        lambda archive: replace(archive, keys.manifest_key(EMPTY), archive.storage.read(keys.manifest_key(NEXT))),
+        f"{keys.manifest_key(EMPTY)} is not the file of 2026-03-07",
+    ),
+    "a picture missing from the pool": (remove(POOL), f"{POOL} is missing."),
+    "a picture of another size in the pool": (shorten(POOL), f"{POOL} has {KNOWN.bytes - 1:,} bytes"),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(("harm", "expected"), FOUND_BY_BOTH.values(), ids=list(FOUND_BY_BOTH))
+def test_both_levels_find(archive: Archive, harm: Callable[[Archive], object], expected: str, level: Level) -> None:
+    harm(archive)
+    found = problems(archive, level)
+    assert [problem for problem in found if problem.startswith(expected)], found
+    assert len(found) == 1
+
+
+def stale(archive: Archive) -> None:
+    archive.write_launches(EMPTY, SOURCE, [launch(9, day=EMPTY)])
+
+
+FOUND_BY_FULL: dict[str, tuple[Callable[[Archive], object], str]] = {
+    "a flipped bit in a picture": (lambda archive: flip(archive, FILE), f"{FILE} is not what was stored: its sha256"),
+    "a flipped bit in the pool": (lambda archive: flip(archive, POOL), f"{POOL} is not what was stored: its sha256"),
+    "another picture of the same size": (
+        lambda archive: replace(archive, FILE, b"x" * KNOWN.bytes),
+        f"{FILE} is not what was stored",
+    ),
+    "a flipped bit in a file of launches": (
+        lambda archive: flip(archive, keys.launches_key(DAY)),
+        f"{keys.launches_key(DAY)} is not what was written",
+    ),
+    "an empty file of launches": (
+        lambda archive: replace(archive, keys.launches_key(DAY), b""),
+        f"{keys.launches_key(DAY)} is not what was written",
+    ),
+    "the launches of another day": (
+        lambda archive: replace(archive, keys.launches_key(EMPTY), archive.storage.read(keys.launches_key(NEXT))),
+        f"{keys.launches_key(EMPTY)} is not the file of 2026-03-07",
+    ),
+    "launches that are newer than the pictures": (
+        stale,
+        f"{keys.manifest_key(EMPTY)} is older than the launches of 2026-03-07: bring the pictures",
+    ),
+    "a picture in the pool that no day shows and that is not what its name says": (
+        add(f"{ORPHAN}.png"),
+        f"{ORPHAN}.png is not what was stored: its sha256 is not its name.",
+    ),
+    "a damaged record of an address": (
+        add(keys.address_key("http://x")),
+        f"{keys.address_key('http://x')} is not what was written",
+    ),
+}
+
+
+@pytest.mark.parametrize(("harm", "expected"), FOUND_BY_FULL.values(), ids=list(FOUND_BY_FULL))
+def test_the_full_level_finds_what_the_quick_level_cannot_see(
+    archive: Archive, harm: Callable[[Archive], object], expected: str
+) -> None:
+    harm(archive)
+    assert problems(archive, "quick") == []
+    (found,) = problems(archive, "full")
+    assert found.startswith(expected)
+
+
+def test_a_flipped_bit_in_a_file_that_several_names_share_is_found_under_each(archive: Archive) -> None:
+    path = Path(archive.storage.address(FILE))
+    path.write_bytes(with_a_flipped_bit(path.read_bytes(), 100))
+    found = problems(archive, "full")
+    other = f"{keys.images_folder(NEXT)}rocket-4-payload-00000004.png"
+    assert [problem.partition(" ")[0] for problem in found] == [FILE, other, POOL]
+
+
+def test_a_picture_that_is_no_picture_is_found_though_its_digest_fits(archive: Archive) -> None:
+    document = unseal(archive.storage.read(keys.manifest_key(NEXT)), "")
+    sha256 = inspect(picture(shade=3), "").sha256
+    document["entries"][0] |= {"sha256": sha256, "bytes": len(picture(shade=3)), "format": "jpeg"}
+    archive.storage.write(keys.manifest_key(NEXT), seal(document))
+    replace(archive, f"{keys.images_folder(NEXT)}{document['entries'][0]['file']}", picture(shade=3))
+    archive.storage.write(f"pool/{sha256[:2]}/{sha256}.jpeg", picture(shade=3))
+    found = problems(archive, "full")
+    assert len(found) == 2
+    assert all("is not the kind of picture that the manifest says" in problem for problem in found)
+
+
+def test_several_problems_of_a_day_are_all_named(archive: Archive) -> None:
+    remove(FILE)(archive)
+    add(f"{FOLDER}x.png")(archive)
+    flip(archive, keys.launches_key(DAY))
+    found = problems(archive, "full")
+    assert len(found) == len(set(found)) == 3
+
+
+def test_days_that_were_named_and_never_brought_are_problems(archive: Archive) -> None:
+    later = EMPTY + timedelta(days=1)
+    assert problems(archive, "quick", DAY, EMPTY) == []
+    for level in LEVELS:
+        assert problems(archive, level, DAY, later) == [
+            "launches/2026/2026-03-08.json is missing: bring the launches of 2026-03-08.",
+            "images/2026/2026-03-08/manifest.json is missing: bring the pictures of 2026-03-08.",
+        ]
+
+
+def test_days_that_were_not_named_are_not_looked_at(archive: Archive) -> None:
+    remove(FILE)(archive)
+    assert problems(archive, "full", NEXT, EMPTY) == []
+    assert [part.day for part in verify(archive, NEXT, NEXT) if part.day] == [NEXT]
+
+
+def test_what_an_interrupted_write_left_behind_is_a_problem(archive: Archive) -> None:
+    Path(archive.storage.address(f"{FOLDER}manifest.json#1")).write_bytes(b"half")
+    assert problems(archive, "quick") == [
+        f"{FOLDER}manifest.json#1 was left behind by an interrupted write: delete it."
+    ]
+
+
+class BadSector(Storage):
+    """A folder on a disk that cannot read some of its files any more."""
+
+    unreadable: tuple[str, ...] = ()
+
+    def read(self, key: str) -> bytes:
+        if key in self.unreadable:
+            raise StorageFailed(f"Could not read {key}: Input/output error.")
+        return super().read(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [FILE, keys.launches_key(DAY), keys.manifest_key(DAY), f"{ORPHAN}.png", keys.address_key("http://x")],
+    ids=["picture", "launches", "manifest", "pool", "address"],
+)
+def test_a_file_that_cannot_be_read_is_a_problem_and_the_rest_is_still_looked_at(archive: Archive, key: str) -> None:
+    add(f"{ORPHAN}.png")(archive)
+    add(keys.address_key("http://x"))(archive)
+    remove(f"{keys.images_folder(NEXT)}rocket-4-payload-00000004.png")(archive)
+    if key == FILE:
+        # A file of its own, or it is read under another name.
+        replace(archive, FILE, picture(shade=1))
+    storage = BadSector(archive.storage.uri)
+    storage.unreadable = (key,)
+    found = problems(Archive(storage), "full")
+    assert len([problem for problem in found if "Input/output error" in problem]) == 1
+    assert f"{keys.images_folder(NEXT)}rocket-4-payload-00000004.png is missing." in found
+
+
+def test_verifying_writes_nothing(archive: Archive) -> None:
+    before = sorted((found.key, found.tag or "") for found in archive.storage.list())
+    problems(archive, "full")
+    assert sorted((found.key, found.tag or "") for found in archive.storage.list()) == before
+
+
+# What the checks of a run look at
+
+
+def test_a_launch_on_a_day_that_is_not_its_own_is_named(archive: Archive) -> None:
+    archive.write_launches(DAY, SOURCE, [launch(1), launch(2, day=NEXT, hour=3)])
+    (problem,) = misplaced_launches(archive, DAY)
+    assert "Rocket 2" in problem
+    assert "2026-03-06 03:00Z" in problem
+    assert problem in problems(archive, "full")
+
+
+def test_a_launch_that_is_there_twice_is_named(archive: Archive) -> None:
+    archive.write_launches(DAY, SOURCE, [launch(1), launch(2), launch(1)])
+    assert repeated_launches(archive, DAY) == [f"Launch {launch(1).id} is there 2 times."]
+    assert f"Launch {launch(1).id} is there 2 times." in problems(archive, "full")
+
+
+def test_launches_have_their_image_where_the_library_names_one(archive: Archive) -> None:
+    assert [launches_without_image(archive, day) for day in (DAY, NEXT, EMPTY)] == [[], [], []]
+
+
+def test_a_launch_without_its_picture_is_named_with_the_reason(storage: Storage) -> None:
+    archive = Archive(storage)
+    script = Script({"/a.png": picture(), "/bad.png": Answer(body=HTML)})
+    with ScriptedServer(script) as server:
+        archive.write_launches(DAY, SOURCE, [launch(1, server.url("/a.png")), launch(2, server.url("/bad.png"))])
+        bring(archive)
+        (problem,) = launches_without_image(archive, DAY)
+        assert problem.startswith("Rocket 2 | Payload is without its picture: ")
+        assert "no picture" in problem
+        archive.write_launches(DAY, SOURCE, [launch(1, server.url("/bad.png")), launch(3, server.url("/a.png"))])
+        not_yet, no_entry = launches_without_image(archive, DAY)
+        assert "not yet brought" in not_yet
+        assert no_entry == "Rocket 3 | Payload has no entry in the manifest."
+        bring(archive)
+        (kept,) = launches_without_image(archive, DAY)
+    assert kept.endswith("An earlier picture is kept: rocket-1-payload-00000001.png.")
+
+
+def test_pictures_are_compared_only_as_closely_as_asked(archive: Archive) -> None:
+    manifest = archive.read_manifest(DAY)
+    flip(archive, FILE)
+    assert Pictures(archive.storage, "sizes").of_day(manifest) == []
+    assert len(Pictures(archive.storage, "digests").of_day(manifest)) == 1

@@ -152,7 +152,7 @@ def verify(start: date | None, end: date | None, level: str) -> None:
                 click.echo(problem)
     click.echo(f"{days:,} days and {pictures:,} pictures looked at ({level}): {problems or 'no'} problems.")
     if problems:
-        click.echo("To mend: delete what is damaged or foreign, and bring its days again.")
+        click.echo("To mend: bring the days again with `rocket-assets backfill`, and delete what is foreign.")
         sys.exit(FAILED)
 
 

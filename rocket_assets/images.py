@@ -140,7 +140,7 @@ def _ends(kind: str | None, body: bytes) -> bool:
     if kind == "PNG":
         return b"IEND\xaeB`\x82" in body[-_TAIL:]
     if kind == "GIF":
-        return b";" in body[-1:] or body.rstrip(b"\0").endswith(b";")
+        return body.rstrip(b"\0").endswith(b";")
     return True
 
 

@@ -40,12 +40,13 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Where a redirect leads; to an address that is none it is an error of requests, and not a bare ValueError."""
-        target = super().get_redirect_target(resp)
         try:
+            target = super().get_redirect_target(resp)
             urlsplit(target or "")
         except ValueError as error:
             resp.close()
-            raise requests.exceptions.InvalidURL(f"it leads to {target!r}, which is no address ({error})") from None
+            where = resp.headers["Location"]
+            raise requests.exceptions.InvalidURL(f"it leads to {where!r}, which is no address ({error})") from None
         return target
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from glob import escape
 from pathlib import Path
 
 import obstore
@@ -26,6 +27,10 @@ IMAGES = "images/"
 POOL = "pool/"
 ADDRESSES = "pool/by-url/"
 _PROBE = ".writable"
+_LEFTOVER = re.compile(r"#[0-9]+$")
+
+_WRITERS_AT_ONCE = 4
+"""How often a write to a folder is repeated, because others write the same key."""
 
 
 def launches_key(day: date) -> str:
@@ -88,6 +93,9 @@ class Storage:
 
         Equal bytes are left untouched, so that bringing a day twice writes nothing the second time.
         """
+        return self._tidily(key, lambda: self._write(key, body))
+
+    def _write(self, key: str, body: bytes) -> bool:
         if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
             return False
         with self._explained("write", key):
@@ -100,8 +108,13 @@ class Storage:
         Raises:
             StorageFailed: we may not write, or there is no room.
         """
-        with self._explained("write to", ""):
-            obstore.put(self._store, _PROBE, b"")
+
+        def probe() -> bool:
+            with self._explained("write to", ""):
+                obstore.put(self._store, _PROBE, b"")
+            return True
+
+        self._tidily(_PROBE, probe)
         self.delete([_PROBE])
 
     def read(self, key: str) -> bytes:
@@ -128,6 +141,9 @@ class Storage:
         Raises:
             Missing: there is nothing under `source`.
         """
+        return self._tidily(target, lambda: self._copy(source, target))
+
+    def _copy(self, source: str, target: str) -> bool:
         # Two keys with one tag are one file already (a hard link) or equal bytes (a bucket's digest). Linking a file
         # to itself would leave a stray temporary name behind.
         here, there = self.find(source), self.find(target)
@@ -139,7 +155,7 @@ class Storage:
                     # One link and no renaming: two processes that do this at once cannot link a file to itself.
                     obstore.copy(self._store, source, target, overwrite=False)
                 except AlreadyExistsError:
-                    return self.copy(source, target)
+                    return self._copy(source, target)
             else:
                 obstore.copy(self._store, source, target)
         return True
@@ -161,11 +177,14 @@ class Storage:
                     yield Stored(found["path"], found["size"], found["e_tag"])
 
     def leftovers(self) -> Iterator[str]:
-        """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them."""
+        """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them.
+
+        The next write of the same key removes them.
+        """
         if isinstance(self._store, LocalStore):
             folder = _folder(self.uri)
             for path in folder.rglob("*#*"):
-                if re.search(r"#\d+$", path.name):
+                if _LEFTOVER.search(path.name):
                     yield path.relative_to(folder).as_posix()
 
     def address(self, key: str) -> str:
@@ -173,6 +192,30 @@ class Storage:
         if isinstance(self._store, LocalStore):
             return str(_folder(self.uri) / key)
         return f"{self.uri.rstrip('/')}/{key}"
+
+    def _tidily(self, key: str, act: Callable[[], bool]) -> bool:
+        """Do what puts something under `key`, and remove what an earlier writer that was killed left beside it.
+
+        Who writes at the same time may lose a half-written file by this, and does it again.
+        """
+        if not isinstance(self._store, LocalStore):
+            return act()
+        for _ in range(_WRITERS_AT_ONCE):
+            try:
+                changed = act()
+                break
+            except Missing:
+                raise
+            except StorageFailed:
+                continue
+        else:
+            changed = act()
+        path = _folder(self.uri) / key
+        for beside in path.parent.glob(f"{escape(path.name)}#*"):
+            if _LEFTOVER.search(beside.name):
+                with self._explained("tidy", key):
+                    beside.unlink(missing_ok=True)
+        return changed
 
     @contextmanager
     def _explained(self, verb: str, key: str) -> Iterator[None]:

@@ -216,3 +216,13 @@ def test_a_cause_is_not_what_the_caller_was_busy_with(client: requests.Session) 
 
 def test_a_cause_without_words_is_named_by_its_kind() -> None:
     assert cause(ConnectionAbortedError()) == "ConnectionAbortedError"
+
+
+def test_a_redirect_in_bytes_that_are_no_text_is_an_error_of_requests_and_leaves_nothing_open() -> None:
+    moved = Answer(302, headers={"Location": "/\xff\xfe"})
+    with (
+        ScriptedServer(lambda _: moved) as server,
+        session(accept="*/*", retries=0, backoff=0) as made,
+        pytest.raises(requests.exceptions.InvalidURL, match="which is no address"),
+    ):
+        made.get(server.url("/"), timeout=5)

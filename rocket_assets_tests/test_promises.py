@@ -245,6 +245,8 @@ def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_l
         archive = Archive(Storage(str(folder)))
         files = tree(folder)
         for key, body in files.items():
+            if key in set(archive.storage.leftovers()):
+                continue
             if key.endswith(".json"):
                 unseal(body, key)
             elif key.startswith("pool/"):

@@ -242,6 +242,40 @@ def test_two_who_copy_the_same_at_once_leave_nothing_beside_it(storage: Storage)
     assert len(list(storage.list())) == 61
 
 
+@pytest.mark.parametrize("again", ["write", "write the same", "copy", "copy the same"])
+def test_what_an_interrupted_write_left_behind_is_removed_when_it_is_done_again(storage: Storage, again: str) -> None:
+    storage.write("source", b"bytes")
+    if again == "write the same":
+        storage.write("a/b[1].json", b"bytes")
+    if again == "copy the same":
+        storage.copy("source", "a/b[1].json")
+    for leftover in ("a/b[1].json#1", "a/b[1].json#27"):
+        Path(storage.address(leftover)).parent.mkdir(exist_ok=True)
+        Path(storage.address(leftover)).write_bytes(b"half")
+    Path(storage.address("a/b[1].json#x")).write_bytes(b"no leftover")
+    changed = storage.write("a/b[1].json", b"bytes") if "write" in again else storage.copy("source", "a/b[1].json")
+    assert changed is ("same" not in again)
+    assert list(storage.leftovers()) == []
+    assert everything(storage) == {"source": b"bytes", "a/b[1].json": b"bytes", "a/b[1].json#x": b"no leftover"}
+
+
+def test_two_who_write_the_same_key_at_once_both_succeed_and_leave_one_whole_file(storage: Storage) -> None:
+    bodies = [bytes([n]) * 200_000 for n in range(3)]
+    start = threading.Barrier(6)
+
+    def write(target: str, body: bytes) -> bool:
+        start.wait()
+        return storage.write(target, body)
+
+    with ThreadPoolExecutor(6) as threads:
+        for n in range(20):
+            writes = [threads.submit(write, f"target{n}", body) for body in bodies * 2]
+            assert any(written.result() for written in writes)
+            assert storage.read(f"target{n}") in bodies
+    assert list(storage.leftovers()) == []
+    assert len(list(storage.list())) == 20
+
+
 def test_what_an_interrupted_write_left_behind_is_named_though_no_list_shows_it(storage: Storage) -> None:
     storage.write("a/b.json", b"x")
     Path(storage.address("a/b.json#1")).write_bytes(b"half")

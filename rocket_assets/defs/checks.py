@@ -44,6 +44,9 @@ class Check:
         problems = [(day, problem) for day in looked_at for problem in self._problems(archive, day)]
         failing = sorted({day.isoformat() for day, _ in problems})
         metadata: dict[str, dg.MetadataValue] = {"days": dg.MetadataValue.int(len(looked_at))}
+        if looked_at:
+            metadata["first day"] = dg.MetadataValue.text(str(min(looked_at)))
+            metadata["last day"] = dg.MetadataValue.text(str(max(looked_at)))
         if problems:
             metadata["days that fail"] = dg.MetadataValue.json(failing)
             metadata["problems"] = dg.MetadataValue.table(

@@ -80,6 +80,14 @@ def test_a_day_that_cannot_be_read_fails_its_checks(project: Project) -> None:
         assert not check.evaluate(project.archive, [DAY]).passed
 
 
+def test_a_day_brought_alone_has_an_evaluation_of_its_own_that_names_it(project: Project) -> None:
+    for day in ("2024-12-04", "2024-12-05"):
+        evaluations = project.bring(day).get_asset_check_evaluations()
+        assert sorted(evaluation.check_name for evaluation in evaluations) == sorted(CHECKS)
+        for evaluation in evaluations:
+            assert evaluation.metadata["first day"].value == evaluation.metadata["last day"].value == day
+
+
 def test_a_range_has_one_evaluation_for_each_check_and_no_more(project: Project) -> None:
     for result, checks in zip(project.bring_both("2024-12-01", "2024-12-14"), (of_launches, of_images), strict=True):
         evaluations = result.get_asset_check_evaluations()

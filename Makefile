@@ -6,11 +6,14 @@ BIN    := $(CURDIR)/$(VENV)/bin
 HOME_OF_DAGSTER := $(CURDIR)/.dagster
 DEMO   := $(CURDIR)/.demo
 PORT   ?= 3000
+SAMPLE_PORT ?= 19571
+
+# `dagster dev`, and not its successor `dg dev`: that would bring 28 more packages that a user must trust.
 
 # The demo's own Dagster home, storage and days: the UI shows a full bar, and not fourteen days of 25,000.
 DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data \
 	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14
-WITH_SAMPLE_LIBRARY := $(DEMO_ENV) $(BIN)/rocket-assets sample-library --
+WITH_SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT) --
 DAGSTER_DEV := $(BIN)/dagster dev -w workspace.yaml -p $(PORT)
 
 .PHONY: help demo test dev dev-demo check fix install clean
@@ -23,7 +26,7 @@ help:
 	@echo "make dev-demo  the Dagster UI on the sample library"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
-	@echo "make clean     remove what these targets made, but not the archive in data/"
+	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
 	@$(WITH_SAMPLE_LIBRARY) $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
@@ -50,7 +53,7 @@ fix: $(VENV)/installed-dev
 install: $(VENV)/installed-dev
 
 clean:
-	rm -rf $(VENV) .demo .dagster .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .hypothesis *.egg-info build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -145,7 +145,7 @@ class Archive:
                 yield ImageDay(day, None, fetches)
                 continue
             try:
-                yield self._finish(day, fetches, counted)
+                yield self._finish(day, fetches, counted, library)
             except RocketAssetsError as error:
                 yield ImageDay(day, None, error)
 
@@ -158,36 +158,43 @@ class Archive:
             return error
         return [(launch, library.fetch(launch.image.url) if launch.image else None) for launch in launches]
 
-    def _finish(self, day: date, fetches: list[_Fetch], counted: set[str]) -> ImageDay:
+    def _finish(self, day: date, fetches: list[_Fetch], counted: set[str], library: ImageLibrary) -> ImageDay:
         outcomes = [(launch, fetch and _outcome(fetch)) for launch, fetch in fetches]
         earlier = self._earlier_entries(day)
+        failed = [launch for launch, outcome in outcomes if isinstance(outcome, RocketAssetsError)]
+        # What the very address of a launch gave before, or else what the launch showed before.
+        known = {launch.id: picture for launch in failed if (picture := library.known(_entry(launch).source_url or ""))}
         kept = {
             launch.id: entry
-            for launch, outcome in outcomes
-            if isinstance(outcome, RocketAssetsError) and (entry := self._kept(day, earlier.get(launch.id)))
+            for launch in failed
+            if launch.id not in known and (entry := self._kept(day, earlier.get(launch.id)))
         }
         # What is kept has its name already, so that no other picture is put over it.
         taken = {entry.file for entry in kept.values()}
         entries: list[Entry] = []
+        placed: list[Entry] = []
         fetched_bytes = kept_bytes = 0
         for launch, outcome in outcomes:
-            entry = _entry(launch)
+            entry, picture = _entry(launch), None
             if isinstance(outcome, RocketAssetsError):
+                picture = known.get(launch.id)
                 entry = replace(kept.get(launch.id, entry), launch_name=launch.name, reason=str(outcome))
-            elif outcome and launch.image:
-                name = _file_name(launch, outcome.picture, taken)
-                self.storage.copy(outcome.picture.key, keys.images_folder(day) + name)
-                entry = replace(entry, file=name, **asdict(outcome.picture))
-                taken.add(name)
+            elif outcome:
+                picture = outcome.picture
                 # A picture that several launches share is fetched for the first of them, and kept for the others.
-                if outcome.bytes_fetched and launch.image.url not in counted:
+                if outcome.bytes_fetched and entry.source_url not in counted:
                     fetched_bytes += outcome.bytes_fetched
                 else:
                     kept_bytes += outcome.picture.bytes
-                counted.add(launch.image.url)
+                counted.add(entry.source_url or "")
+            if picture:
+                name = _file_name(launch, picture, taken)
+                taken.add(name)
+                entry = replace(entry, file=name, **asdict(picture))
+                placed.append(entry)
             entries.append(entry)
         manifest = Manifest(day, data_version(launch for launch, _ in fetches), entries)
-        self._commit(manifest)
+        self._commit(manifest, placed, earlier)
         unavailable = [outcome for _, outcome in outcomes if isinstance(outcome, Unavailable)]
         return ImageDay(day, manifest, _summary(day, unavailable), fetched_bytes, kept_bytes)
 
@@ -209,15 +216,22 @@ class Archive:
             return entry
         return None
 
-    def _commit(self, manifest: Manifest) -> None:
-        day = manifest.day
+    def _commit(self, manifest: Manifest, placed: list[Entry], earlier: Mapping[str, Entry]) -> None:
+        """Put new pictures into the day's folder, then the manifest, and remove what it does not name."""
+        day, folder = manifest.day, keys.images_folder(manifest.day)
+        before = {entry.file: entry.sha256 for entry in earlier.values()}
+        if any(before.get(entry.file, entry.sha256) != entry.sha256 for entry in placed):
+            # The old manifest must never stand beside another picture than it names.
+            self.storage.delete([keys.manifest_key(day)])
+        for entry in placed:
+            if entry.file and entry.picture:
+                self.storage.copy(entry.picture.key, folder + entry.file)
         document = {
             "day": day.isoformat(),
             "launches_version": manifest.launches_version,
             "entries": [asdict(entry) for entry in manifest.entries],
         }
         self.storage.write(keys.manifest_key(day), seal(document))
-        folder = keys.images_folder(day)
         named = {keys.manifest_key(day)} | {folder + entry.file for entry in manifest.entries if entry.file}
         self.storage.delete([stored.key for stored in self.storage.list(folder) if stored.key not in named])
 

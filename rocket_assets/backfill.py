@@ -9,19 +9,23 @@ How it looks on a terminal is in `progress`, its command in `cli`.
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import dagster as dg
 
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
-from rocket_assets.defs.runs import RETRYABLE
+from rocket_assets.defs.assets import POOL
+from rocket_assets.defs.runs import RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
 from rocket_assets.storage import Storage
 
 ASSETS = ("launches", "launch_images")
@@ -31,7 +35,11 @@ DAYS_PER_CHUNK = 366
 
 DAY = timedelta(days=1)
 
+HOST, PID = "rocket_assets/host", "rocket_assets/pid"
+"""The tags of a run that say in which process it is."""
+
 _POLL_SECONDS = 0.25
+_POOL_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,15 @@ class Failed:
     start: date
     end: date
     reason: str
-    retryable: bool
+    retryable: bool = False
+    retry_after: float | None = None
 
 
 @dataclass
 class Outcome:
     """What a backfill came to."""
 
-    wanted: Mapping[str, Sequence[date]]
+    wanted: Mapping[str, Collection[date]]
     recorded: set[tuple[str, date]] = field(default_factory=set)
     failures: list[Failed] = field(default_factory=list)
     interrupted: bool = False
@@ -75,15 +84,26 @@ class Outcome:
 
 
 class Backfill:
-    """Brings days of assets, recorded in a Dagster instance; `on_day` is told of each day as it is recorded."""
+    """Brings days of assets, recorded in a Dagster instance.
+
+    Args:
+        instance: where runs are recorded.
+        on_day: told of each day as it is recorded, from another thread.
+        on_wait: told, in a sentence, what is waited for.
+        definitions: the project.
+    """
 
     def __init__(
-        self, instance: dg.DagsterInstance, on_day: Callable[[Recorded], None], definitions: dg.Definitions = defs
+        self,
+        instance: dg.DagsterInstance,
+        on_day: Callable[[Recorded], None],
+        on_wait: Callable[[str], None] = lambda _: None,
+        definitions: dg.Definitions = defs,
     ) -> None:
         self._instance = instance
         self._on_day = on_day
+        self._on_wait = on_wait
         self._job = definitions.resolve_implicit_global_asset_job_def()
-        self._tags = {"rocket_assets/backfill": uuid4().hex[:8]}
 
     def missing(self, days: Sequence[date], asset: str, storage: Storage) -> list[date]:
         """The days that are not recorded, or whose file is not in the storage.
@@ -98,49 +118,59 @@ class Backfill:
     def bring(self, wanted: Mapping[str, Sequence[date]]) -> Outcome:
         """Bring these days of these assets, each chunk's launches before its pictures.
 
-        A failure of the API that trying again may mend ends the backfill: what keeps one chunk from its launches would
-        keep the next from them, too. Any other failure is noted, and the next chunk begun.
+        The API's throttle is waited for. Any other failure of the API that trying again may mend ends the backfill:
+        what keeps one chunk from its launches would keep the next from them, too. A failure of another kind is noted,
+        and the next chunk begun.
         """
-        outcome = Outcome(wanted)
+        outcome = Outcome({asset: frozenset(days) for asset, days in wanted.items()})
+        self._close_runs_of_dead_processes()
         try:
-            self._bring(wanted, outcome)
+            with _ctrl_c() as pressed:
+                self._bring(outcome, pressed)
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             outcome.interrupted = True
-            self._close_runs()
         return outcome
 
-    def _bring(self, wanted: Mapping[str, Sequence[date]], outcome: Outcome) -> None:
-        with _ctrl_c() as pressed:
-            for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
-                for asset in ASSETS:
-                    chosen = [day for day in chunk if day in wanted.get(asset, ())]
-                    if asset == "launch_images":
-                        chosen = [day for day in chosen if not _lost(outcome, "launches", day)]
-                    for start, end in ranges(chosen):
-                        failed = self._run(asset, start, end, outcome)
-                        if pressed.is_set():
-                            raise KeyboardInterrupt
-                        if failed and failed.retryable and asset == "launches":
-                            return
+    def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
+        wanted = outcome.wanted
+        for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
+            for asset in ASSETS:
+                chosen = [day for day in chunk if day in wanted.get(asset, ())]
+                if asset == "launch_images":
+                    chosen = [day for day in chosen if not _lost(outcome, "launches", day)]
+                for start, end in ranges(chosen):
+                    failed = self._run_to_its_end(asset, start, end, outcome, pressed)
+                    if failed and failed.retryable and asset == "launches":
+                        return
 
-    def _close_runs(self) -> None:
-        """Let no run that was broken off look as if it still went on."""
-        open_runs = self._instance.get_runs(
-            dg.RunsFilter(
-                tags=self._tags,
-                statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
-            )
-        )
-        for run in open_runs:
-            self._instance.report_run_canceled(run, message="Interrupted by Ctrl-C; the days recorded so far stand.")
+    def _run_to_its_end(
+        self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event
+    ) -> Failed | None:
+        """Run a range, and run what is left of it again after each wait that the throttle asks for."""
+        while True:
+            if asset == "launches":
+                self._wait_for_the_pool(pressed)
+            failed = self._run(asset, start, end, outcome, pressed)
+            if failed is None:
+                return None
+            if failed.retry_after is None:
+                outcome.failures.append(failed)
+                return failed
+            until = datetime.now(UTC) + timedelta(seconds=failed.retry_after)
+            self._on_wait(f"The throttle of the Launch Library is reached; going on at {until:%H:%M:%S} UTC.")
+            _wait(pressed, failed.retry_after)
+            start = next((day for day in _days(start, end) if (asset, day) not in outcome.recorded), end)
 
-    def _run(self, asset: str, start: date, end: date, outcome: Outcome) -> Failed | None:
-        with self._told_of_days(asset, outcome):
+    def _run(self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event) -> Failed | None:
+        run_id = str(uuid4())
+        with self._told_of_days(run_id, asset, outcome), self._closed(run_id):
             result = self._job.execute_in_process(
                 instance=self._instance,
+                run_id=run_id,
                 asset_selection=[dg.AssetKey(asset)],
                 tags={
-                    **self._tags,
+                    **_process_tags(os.getpid()),
+                    WAITS_OUTSIDE: "true",
                     "dagster/asset_partition_range_start": start.isoformat(),
                     "dagster/asset_partition_range_end": end.isoformat(),
                 },
@@ -148,19 +178,50 @@ class Backfill:
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
-        if _interrupted(result):
+        if pressed.is_set() or _interrupted(result):
             # Dagster makes a failed step of a Ctrl-C, and would go on.
             raise KeyboardInterrupt
-        outcome.failures += [Failed(asset, start, end, reason, False) for reason in _false_checks(result)]
-        if result.success:
-            return None
-        failed = Failed(asset, start, end, *_reason(result))
-        outcome.failures.append(failed)
-        return failed
+        for reason in _false_checks(result):
+            outcome.failures.append(Failed(asset, start, end, reason))
+        return None if result.success else _failed(result, asset, start, end)
+
+    def _wait_for_the_pool(self, pressed: threading.Event) -> None:
+        """Wait until no other run asks the API; Dagster would wait, too, but silently, and deaf to Ctrl-C."""
+        said = False
+        while True:
+            pool = self._instance.event_log_storage.get_concurrency_info(POOL)
+            if not pool.slot_count or pool.active_slot_count < pool.slot_count:
+                return
+            if not said:
+                self._on_wait("Another run is asking the Launch Library; going on when it is done.")
+                said = True
+            _wait(pressed, _POOL_POLL_SECONDS)
 
     @contextmanager
-    def _told_of_days(self, asset: str, outcome: Outcome) -> Iterator[None]:
-        """Tell of each day of the asset as it is recorded, by reading Dagster's records beside the run."""
+    def _closed(self, run_id: str) -> Iterator[None]:
+        """Let a run that is broken off not look as if it still went on."""
+        try:
+            yield
+        except BaseException:
+            if (run := self._instance.get_run_by_id(run_id)) and not run.is_finished:
+                self._instance.report_run_canceled(run, message="Interrupted; the days recorded so far stand.")
+            self._instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+            raise
+
+    def _close_runs_of_dead_processes(self) -> None:
+        """Record that the runs of killed backfills have ended, and free what they hold: nobody else would."""
+        open_runs = dg.RunsFilter(
+            tags={HOST: socket.gethostname()},
+            statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED],
+        )
+        for run in self._instance.get_runs(open_runs):
+            if not _is_alive(int(run.tags[PID])):
+                self._instance.report_run_failed(run, message="Its process is gone; the days recorded so far stand.")
+                self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+    @contextmanager
+    def _told_of_days(self, run_id: str, asset: str, outcome: Outcome) -> Iterator[None]:
+        """Tell of each day of a run as it is recorded, by reading Dagster's records beside it."""
         newest = self._instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
         cursor = newest[0].storage_id if newest else 0
         done = threading.Event()
@@ -177,18 +238,18 @@ class Backfill:
                 ).records
                 for record in found:
                     cursor = record.storage_id
-                    if record.asset_materialization and record.partition_key:
+                    if record.run_id == run_id and record.asset_materialization and record.partition_key:
                         day = date.fromisoformat(record.partition_key)
                         outcome.recorded.add((asset, day))
                         self._on_day(Recorded(asset, day, record.asset_materialization.metadata))
 
-        watcher = threading.Thread(target=tell, name="progress")
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="progress") as threads:
+            telling = threads.submit(tell)
+            try:
+                yield
+            finally:
+                done.set()
+                telling.result()
 
 
 @contextmanager
@@ -205,6 +266,25 @@ def _ctrl_c() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _wait(pressed: threading.Event, seconds: float) -> None:
+    if pressed.wait(seconds):
+        raise KeyboardInterrupt
+
+
+def _process_tags(pid: int) -> dict[str, str]:
+    return {HOST: socket.gethostname(), PID: str(pid)}
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def chunks(days: Sequence[date]) -> Iterator[list[date]]:
@@ -227,6 +307,10 @@ def ranges(days: Sequence[date]) -> Iterator[tuple[date, date]]:
         yield first, last
 
 
+def _days(start: date, end: date) -> Iterator[date]:
+    return (start + timedelta(days=n) for n in range((end - start).days + 1))
+
+
 def _lost(outcome: Outcome, asset: str, day: date) -> bool:
     return day in outcome.wanted.get(asset, ()) and (asset, day) not in outcome.recorded
 
@@ -246,15 +330,23 @@ def _false_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             yield f"{evaluation.check_name} is false. {evaluation.description} {shown}"
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> tuple[str, bool]:
-    """Why a run failed, and whether trying again may help."""
+def _failed(result: dg.ExecuteInProcessResult, asset: str, start: date, end: date) -> Failed:
+    """Why a run failed, whether trying again may help, and when."""
     for event in result.all_events:
         if event.is_step_failure:
             failure = event.step_failure_data.user_failure_data
             if failure:
-                retryable = failure.metadata.get(RETRYABLE)
-                return failure.description or failure.label, bool(retryable and retryable.value)
+                said = {name: value.value for name, value in failure.metadata.items()}
+                wait = said.get(RETRY_AFTER)
+                return Failed(
+                    asset,
+                    start,
+                    end,
+                    failure.description or failure.label,
+                    retryable=bool(said.get(RETRYABLE)),
+                    retry_after=wait if isinstance(wait, float) else None,
+                )
             if event.step_failure_data.error:
-                return event.step_failure_data.error.message.strip(), False
+                return Failed(asset, start, end, event.step_failure_data.error.message.strip())
     messages = [event.message for event in result.all_events if event.is_failure and event.message]
-    return (messages[-1] if messages else "The run failed without a reason."), False
+    return Failed(asset, start, end, messages[-1] if messages else "The run failed without a reason.")

@@ -7,15 +7,16 @@ needs it, so that the others start at once.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.request import urlopen
 
 import click
 from dotenv import load_dotenv
@@ -92,9 +93,6 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     """
     settings = Settings.read(os.environ)
     days = _days(start, end)
-    storage = Storage(settings.storage)
-    storage.ensure_writable()
-    _use_dagster_home()
 
     import dagster as dg
 
@@ -111,13 +109,29 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
                 f"{day} has no partition: they go from {first} to {last}. "
                 f"{START_DATE.name}, {END_DATE.name} and {DAYS_AHEAD.name} set the bounds."
             )
+    storage = Storage(settings.storage)
+    storage.ensure_writable()
+    _use_dagster_home()
     tally = Tally()
     with dg.DagsterInstance.get() as instance:
-        work = Backfill(instance, tally.add)
+        work = Backfill(instance, tally.add, tally.say)
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in chosen}
         with tally.show(wanted):
             outcome = work.bring(wanted)
-    _report(outcome, tally, Archive(storage), again=f"rocket-assets backfill {start} {end}")
+        left = outcome.not_standing
+        # Days that stood before this are not missing, however much they are to be brought again.
+        are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in chosen[-1:])
+    _report(outcome, tally, Archive(storage))
+    if left:
+        again = f"rocket-assets backfill {start} {end} --only-missing"
+        if not are_missing:
+            again = f"rocket-assets backfill {left[0]} {left[-1]}"
+        click.echo(f"{_count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
+        click.echo(f"Everything written is whole. To go on: {again}", err=True)
+    if outcome.interrupted:
+        sys.exit(INTERRUPTED)
+    if left or outcome.failures:
+        sys.exit(FAILED)
 
 
 @main.command()
@@ -140,7 +154,7 @@ def verify(start: date | None, end: date | None, level: str) -> None:
         raise click.UsageError("Name both START and END, or neither.")
     if start and end:
         _days(start, end)
-    archive = Archive(Storage(Settings.read(os.environ).storage))
+    archive = Archive(Storage(Settings.read(os.environ).storage, create=False))
     days = pictures = problems = 0
     with Progress(Console(stderr=True), total=None, unit="days") as progress:
         for part in verified(archive, start, end, level="full" if level == "full" else "quick"):
@@ -150,6 +164,8 @@ def verify(start: date | None, end: date | None, level: str) -> None:
             for problem in part.problems:
                 problems += 1
                 click.echo(problem)
+    if not days:
+        _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
     click.echo(f"{days:,} days and {pictures:,} pictures looked at ({level}): {problems or 'no'} problems.")
     if problems:
         click.echo("To mend: bring the days again with `rocket-assets backfill`, and delete what is foreign.")
@@ -178,6 +194,9 @@ def sample_library(port: int, throttle: int | None, latency: float, command: tup
     try:
         server.start()
     except OSError as error:
+        if command and _is_sample_library(port):
+            # Another `make` target serves it already; the files of the demo hold its address, so that one is as good.
+            sys.exit(_run(command, {**os.environ, API_URL.name: f"http://127.0.0.1:{port}/2.3.0/"}))
         _stop(FAILED, f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.")
     try:
         if command:
@@ -225,6 +244,11 @@ class Tally:
         if self._progress:
             self._progress.advance(str(self), steps=int(done))
 
+    def say(self, text: str) -> None:
+        """Show a sentence on a line of its own."""
+        if self._progress:
+            self._progress.say(text)
+
     def __str__(self) -> str:
         return (
             f"{_count(self.launches, 'launch', 'launches')}, {_count(self.pictures, 'picture')} "
@@ -233,8 +257,8 @@ class Tally:
         )
 
 
-def _report(outcome: Outcome, tally: Tally, archive: Archive, *, again: str) -> None:
-    """Say what came and what did not, and end with the exit code for it."""
+def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
+    """Say what came, and what did not and why."""
     if outcome.interrupted:
         click.echo("Stopped by Ctrl-C.")
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
@@ -245,18 +269,14 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive, *, again: str) -> 
         for day in sorted(tally.days_with_refusals)
         for entry in archive.read_manifest(day).refused
     ]
-    _list(f"{_count(len(refused), 'picture was', 'pictures were')} refused; the days stand without:", refused)
+    _list(
+        f"{_count(len(refused), 'address', 'addresses')} gave no picture. The days stand, with an earlier one if any:",
+        refused,
+    )
     _list(
         f"{_count(len(outcome.failures), 'run')} failed:",
         [f"{failed.asset} {failed.start} to {failed.end}: {failed.reason}" for failed in outcome.failures],
     )
-    if left := outcome.not_standing:
-        click.echo(f"{len(left):,} days do not stand yet, {left[0]} the first.", err=True)
-        click.echo(f"Everything written is whole. To go on: {again} --only-missing", err=True)
-    if outcome.interrupted:
-        sys.exit(INTERRUPTED)
-    if left or outcome.failures:
-        sys.exit(FAILED)
 
 
 def _list(title: str, lines: Sequence[str]) -> None:
@@ -277,13 +297,27 @@ def _days(start: date, end: date) -> list[date]:
 
 def _use_dagster_home() -> None:
     """Take the Dagster instance of DAGSTER_HOME, or else the one in ./.dagster that `make` uses, too."""
-    if os.environ.get("DAGSTER_HOME"):
+    if given := os.environ.get("DAGSTER_HOME"):
+        if not Path(given).is_absolute() or not Path(given).is_dir():
+            _stop(WRONG_USE, f"DAGSTER_HOME is {given!r}; what fits is the absolute path of a folder that exists.")
         return
     home = Path.cwd() / ".dagster"
-    home.mkdir(exist_ok=True)
-    if (project := Path.cwd() / "dagster.yaml").exists() and not (home / "dagster.yaml").exists():
-        shutil.copy(project, home)
+    try:
+        home.mkdir(exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_bytes(resources.files("rocket_assets").joinpath("dagster.yaml").read_bytes())
+    except OSError as error:
+        _stop(FAILED, f"Dagster's records cannot be kept in {home}: {error.strerror}. Set DAGSTER_HOME to a folder.")
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def _is_sample_library(port: int) -> bool:
+    """Whether what listens on a port of this machine is a sample library."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/2.3.0/api-throttle/", timeout=2) as answer:
+            return "rocket_assets sample library" in answer.headers["Server"]
+    except (OSError, TypeError):
+        return False
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -192,6 +192,11 @@ class ImageLibrary:
             self._fetches[url] = self._threads.submit(self._fetch, url)
         return self._fetches[url]
 
+    def known(self, url: str) -> Picture | None:
+        """The good picture that this address gave before, where we have one."""
+        known = self._known(url)
+        return known.picture if known else None
+
     def thumbnail(self, picture: Picture, size: int) -> bytes:
         """A small WebP of a stored picture, at most `size` pixels on a side.
 

@@ -9,9 +9,10 @@ What a launch is, is in `launches`; nothing here stores anything.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -130,7 +131,7 @@ class LaunchLibrary:
         for walk in range(_WALKS_AGAIN + 1):
             # A database may break ties of `net` in another way for each page; then only a second key brings rest.
             ordering = "net" if walk < _WALKS_AGAIN else "net,id"
-            for page in self._pages(start, end, ordering):
+            for page in self._in_order(self._pages(start, end, ordering)):
                 if page.shifted and walk < _WALKS_AGAIN:
                     break
                 if page.fault:
@@ -148,6 +149,24 @@ class LaunchLibrary:
                     yield launch
             else:
                 return
+
+    def _in_order(self, pages: Iterator[_Page]) -> Iterator[_Page]:
+        """These pages; all of them as one where the first shows that the library does not sort by net.
+
+        A day is whole when a later one is seen, and that holds in an ordered list only.
+        """
+        for page in pages:
+            nets = [launch.net for launch in page.launches]
+            if nets == sorted(nets):
+                yield page
+                continue
+            following = list(pages)
+            yield replace(
+                page,
+                launches=[launch for each in (page, *following) for launch in each.launches],
+                shifted=any(each.shifted for each in (page, *following)),
+                fault=next((each.fault for each in (page, *following) if each.fault), None),
+            )
 
     def source_of(self, day: date) -> str:
         """The address that gives the launches of one day: where its file says that it comes from."""
@@ -208,8 +227,8 @@ class LaunchLibrary:
         if response.status_code != requests.codes.ok:
             raise _refusal(response, url, self._said(response))
         try:
-            answer = response.json(parse_constant=_no_number)
-        except ValueError:
+            answer = response.json(parse_constant=_no_number, parse_float=_finite)
+        except (ValueError, RecursionError):
             raise UnexpectedAnswer(f"{url} answered with {self._said(response)}, which is not JSON.") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise UnexpectedAnswer(
@@ -257,6 +276,13 @@ def _no_number(word: str) -> None:
     raise ValueError(f"JSON has no number {word}.")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is more than a number can hold.")
+    return number
+
+
 def _launches_in(answer: dict[str, Any], source: str) -> list[Launch]:
     return [parse(row, source) for row in answer["results"]]
 
@@ -300,7 +326,7 @@ def _retry_after(response: requests.Response) -> float:
     """Seconds until the throttle opens: by the header, a number or a date, or else by the sentence in the body."""
     header = response.headers.get("Retry-After", "")
     if header.isdecimal():
-        return float(header)
+        return max(1.0, float(header))
     try:
         return max(1.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):

@@ -47,6 +47,10 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """Show a sentence on a line of its own."""
+        self._bar.console.print(text, highlight=False, soft_wrap=True)
+
     def advance(self, text: str, steps: int = 1) -> None:
         """So many steps more are done; `text` says what has come so far."""
         self._done += steps

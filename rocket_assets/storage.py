@@ -80,13 +80,14 @@ class Stored:
 class Storage:
     """Bytes under keys, in the folder or bucket that a URI names.
 
-    Every method raises `StorageFailed` when the storage cannot do what it should. Safe for use by several threads.
+    A folder that is not there is made, unless `create` is false. Every method raises `StorageFailed` when the storage
+    cannot do what it should. Safe for use by several threads.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, create: bool = True) -> None:
         self.uri = uri
         with self._explained("open", ""):
-            self._store = _open(uri)
+            self._store = _open(uri, create=create)
 
     def write(self, key: str, body: bytes) -> bool:
         """Store `body` under `key`, whole or not at all, and say whether anything changed.
@@ -191,7 +192,7 @@ class Storage:
         """Where a person finds a key: a path on a disk, a URI in a bucket."""
         if isinstance(self._store, LocalStore):
             return str(_folder(self.uri) / key)
-        return f"{self.uri.rstrip('/')}/{key}"
+        return f"{self.uri}{key}" if self.uri.endswith("/") else f"{self.uri}/{key}"
 
     def _tidily(self, key: str, act: Callable[[], bool]) -> bool:
         """Do what puts something under `key`, and remove what an earlier writer that was killed left beside it.
@@ -235,14 +236,14 @@ class Storage:
 _memory: dict[str, MemoryStore] = {}
 
 
-def _open(uri: str) -> ObjectStore:
+def _open(uri: str, *, create: bool) -> ObjectStore:
     scheme = uri.partition("://")[0] if "://" in uri else ""
     if scheme == "memory":
         # One store for each URI and process, as a folder is one for each path.
         return _memory.setdefault(uri, MemoryStore())
     if scheme:
         return from_url(uri)
-    return LocalStore(_folder(uri), mkdir=True)
+    return LocalStore(_folder(uri), mkdir=create)
 
 
 def _folder(uri: str) -> Path:

@@ -33,7 +33,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_outside_network() -> Iterator[None]:
-    """A connection to anything but this machine is an error, and a name that is not its own resolves to nothing."""
+    """A connection to anything but this machine is an error."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:

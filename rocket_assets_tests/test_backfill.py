@@ -23,7 +23,7 @@ FIRST = date(2024, 12, 1)
 
 
 def _backfill(project: Project, told: list[Recorded] | None = None) -> Backfill:
-    return Backfill(project.instance, (told if told is not None else []).append, project.definitions)
+    return Backfill(project.instance, (told if told is not None else []).append, definitions=project.definitions)
 
 
 def both(wanted: Sequence[date]) -> dict[str, Sequence[date]]:
@@ -114,7 +114,7 @@ def test_what_a_check_finds_false_is_a_failure_and_a_warning_is_none(project: Pr
                 metadata={"problems": problems},
             )
 
-    work = Backfill(project.instance, lambda _: None, dg.Definitions(assets=[launches]))
+    work = Backfill(project.instance, lambda _: None, definitions=dg.Definitions(assets=[launches]))
     (failed,) = work.bring({"launches": [FIRST]}).failures
     assert failed.reason == "bad is false. 1 of 1 days fail. 2024-12-01: It rained."
 
@@ -129,5 +129,33 @@ def test_a_day_is_missing_unless_it_is_recorded_and_stored(project: Project) -> 
     project.storage.delete([launches_key(wanted[1])])
     assert work.missing(wanted, "launches", project.storage) == [wanted[1]]
     with dg.DagsterInstance.ephemeral(tempdir=project.storage.uri) as unknowing:
-        again = Backfill(unknowing, lambda _: None, project.definitions)
+        again = Backfill(unknowing, lambda _: None, definitions=project.definitions)
         assert again.missing(wanted, "launches", project.storage) == wanted
+
+
+def test_days_that_another_run_records_meanwhile_are_not_its_own(project: Project) -> None:
+    told: list[Recorded] = []
+
+    def on_day(recorded: Recorded) -> None:
+        told.append(recorded)
+        foreign = dg.AssetMaterialization("launches", partition="2024-12-20")
+        project.instance.report_runless_asset_event(foreign)
+
+    outcome = Backfill(project.instance, on_day, definitions=project.definitions).bring({"launches": [FIRST]})
+    assert [recorded.day for recorded in told] == [FIRST]
+    assert outcome.recorded == {("launches", FIRST)}
+
+
+def test_it_waits_until_no_other_run_asks_the_api(project: Project) -> None:
+    pool = project.instance.event_log_storage
+    pool.set_concurrency_slots("launch_library", 1)
+    pool.claim_concurrency_slot("launch_library", "another-run", "launches")
+    said: list[str] = []
+
+    def on_wait(text: str) -> None:
+        said.append(text)
+        pool.free_concurrency_slots_for_run("another-run")
+
+    work = Backfill(project.instance, lambda _: None, on_wait, definitions=project.definitions)
+    assert work.bring({"launches": [FIRST]}).not_standing == []
+    assert said == ["Another run is asking the Launch Library; going on when it is done."]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,11 +31,11 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def command(tmp_path: Path, sample_library: LibraryServer) -> Command:
-    """Runs `rocket-assets` in an empty folder that has the project's dagster.yaml, against the sample library."""
-    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
+    """Runs `rocket-assets` in an empty folder, against the sample library."""
 
     def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": sample_library.url, **environ}
+        path = f"{Path(COMMAND).parent}:{os.environ['PATH']}"
+        env = {"PATH": path, "ROCKET_ASSETS_API_URL": sample_library.url, **environ}
         return subprocess.run([COMMAND, *arguments], env=env, cwd=tmp_path, capture_output=True, text=True)
 
     return run
@@ -114,10 +117,18 @@ with dg.DagsterInstance.get() as instance:
         (["backfill", "2024-12-01", "2024-12-01"], {"ROCKET_ASSETS_DAYS_AHEAD": "many"}, 2, "ROCKET_ASSETS_DAYS_AHEAD"),
         (
             ["backfill", "2024-12-01", "2024-12-01"],
-            {"ROCKET_ASSETS_STORAGE": "dagster.yaml/below"},
+            {"ROCKET_ASSETS_STORAGE": "file/below"},
             1,
             "Is ROCKET_ASSETS_STORAGE right",
         ),
+        (
+            ["backfill", "2024-12-01", "2024-12-01"],
+            {"DAGSTER_HOME": "relative", "ROCKET_ASSETS_STORAGE": "memory://"},
+            2,
+            "DAGSTER_HOME is 'relative'",
+        ),
+        (["verify"], {"ROCKET_ASSETS_STORAGE": "no/such/folder"}, 1, "Is ROCKET_ASSETS_STORAGE right"),
+        (["verify"], {"ROCKET_ASSETS_STORAGE": "memory://"}, 1, "holds no day that could be looked at"),
         (["verify", "2024-12-01"], {}, 2, "Name both START and END, or neither."),
         (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
     ],
@@ -126,11 +137,12 @@ with dg.DagsterInstance.get() as instance:
 def test_wrong_use_is_a_sentence_and_loses_nothing(
     command: Command, tmp_path: Path, arguments: list[str], environ: dict[str, str], code: int, said: str
 ) -> None:
+    (tmp_path / "file").write_text("no folder")
     done = command(*arguments, **environ)
     assert done.returncode == code, done.stderr
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
-    assert not tree(tmp_path / "data") if (tmp_path / "data").exists() else True
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_api_that_is_not_there_ends_the_backfill_with_what_to_try(command: Command) -> None:
@@ -152,16 +164,15 @@ def test_a_refused_picture_is_named_and_the_exit_code_is_0(command: Command) -> 
     with ScriptedServer(script) as server:
         done = command("backfill", "2024-12-01", "2024-12-01", ROCKET_ASSETS_API_URL=server.url("/2.2.0/"))
     assert done.returncode == 0, done.stderr
-    assert "1 picture was refused" in done.stderr
+    assert "1 address gave no picture." in done.stderr
     assert "2024-12-01 Sputnik: http://127.0.0.1" in done.stderr
     assert "No picture here" in done.stderr
 
 
 def test_ctrl_c_leaves_everything_whole_and_says_how_to_go_on(tmp_path: Path, sample_library: LibraryServer) -> None:
-    (tmp_path / "dagster.yaml").write_bytes(DAGSTER_YAML.read_bytes())
     with LibraryServer(latency=0.3) as slow:
         env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": slow.url}
-        arguments = [COMMAND, "backfill", "1957-10-04", "1958-01-31"]
+        arguments = [COMMAND, "backfill", "1957-10-04", "1957-11-04"]
         started = subprocess.Popen(
             arguments, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -179,6 +190,82 @@ def test_ctrl_c_leaves_everything_whole_and_says_how_to_go_on(tmp_path: Path, sa
         unbroken.mkdir()
         assert subprocess.run(arguments, env={**env, "DAGSTER_HOME": str(unbroken)}, cwd=unbroken, check=True)
     assert tree(tmp_path / "data") == tree(unbroken / "data")
+
+
+def test_a_killed_backfill_holds_nothing_up_and_the_next_one_ends_the_same(tmp_path: Path) -> None:
+    """Killed while it asks the API, its run still has the pool's only slot on record."""
+    with LibraryServer(latency=1.0) as slow:
+        env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": slow.url}
+        arguments = [COMMAND, "backfill", "2024-12-05", "2024-12-06"]
+        started = subprocess.Popen(arguments, env=env, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        give_up = time.monotonic() + 60
+        while not (tmp_path / "data/launches").exists() and time.monotonic() < give_up:
+            if _claimed_slots(tmp_path):
+                break
+            time.sleep(0.05)
+        started.kill()
+        started.wait()
+        assert _claimed_slots(tmp_path) == 1
+        done = subprocess.run(arguments, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert _claimed_slots(tmp_path) == 0
+    assert (tmp_path / "data/launches/2024/2024-12-06.json").exists()
+
+
+def _claimed_slots(folder: Path) -> int:
+    database = folder / ".dagster/history/runs/index.db"
+    if not database.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute("SELECT count(*) FROM concurrency_slots WHERE run_id IS NOT NULL").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+
+def test_at_the_throttle_it_says_until_when_and_goes_on(command: Command, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def script(request: Request) -> Answer:
+        asked.append(request.path)
+        if len(asked) == 1:
+            return Answer(429, b"", JSON, {"Retry-After": "1"})
+        return Answer(200, b'{"count": 0, "next": null, "results": []}', JSON)
+
+    with ScriptedServer(script) as server:
+        done = command("backfill", "2024-12-01", "2024-12-03", ROCKET_ASSETS_API_URL=server.url("/2.3.0/"))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"The throttle of the Launch Library is reached; going on at \d\d:\d\d:\d\d UTC\.", done.stderr)
+    assert done.stdout.startswith("3 days brought")
+    assert len(asked) == 2
+
+
+def test_ctrl_c_ends_a_wait_for_the_throttle_at_once(tmp_path: Path) -> None:
+    with ScriptedServer(lambda _: Answer(429, b"", JSON, {"Retry-After": "600"})) as server:
+        env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": server.url("/2.3.0/")}
+        started = subprocess.Popen(
+            [COMMAND, "backfill", "2024-12-01", "2024-12-03"], env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        assert started.stderr
+        assert "going on at" in started.stderr.readline()
+        started.send_signal(signal.SIGINT)
+        _, errors = started.communicate(timeout=10)
+    assert started.returncode == 130
+    assert "backfill 2024-12-01 2024-12-03 --only-missing" in errors
+
+
+def test_it_says_how_to_bring_again_what_stood_before(command: Command) -> None:
+    """--only-missing would pass over days that are on record, so it is not what is advised."""
+    command("backfill", "2024-12-03", "2024-12-05")
+    done = command("backfill", "2024-12-03", "2024-12-05", ROCKET_ASSETS_API_URL="http://127.0.0.1:9/2.3.0/")
+    assert done.returncode == 1
+    assert done.stderr.endswith("To go on: rocket-assets backfill 2024-12-03 2024-12-05\n")
+
+
+def test_without_a_dagster_home_it_makes_one_with_the_settings_of_the_project(command: Command, tmp_path: Path) -> None:
+    """Without them there would be no limit of one request at a time."""
+    command("backfill", "2024-12-01", "2024-12-01")
+    assert (tmp_path / ".dagster/dagster.yaml").read_bytes() == DAGSTER_YAML.read_bytes()
 
 
 def test_verify_says_that_all_is_well(command: Command) -> None:
@@ -205,8 +292,16 @@ def test_the_sample_library_lends_its_address_to_a_command_and_ends_with_its_exi
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/2\.3\.0/", done.stdout.strip())
 
 
+def test_a_sample_library_that_runs_already_is_used(command: Command, sample_library: LibraryServer) -> None:
+    """So `make demo` works while `make dev-demo` runs."""
+    port = str(urlsplit(sample_library.url).port)
+    done = command("sample-library", "--port", port, "--", "rocket-assets", "backfill", "2024-12-05", "2024-12-05")
+    assert done.returncode == 0, done.stderr
+    assert sample_library.api_requests
+
+
 def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryServer) -> None:
-    port = sample_library.url.split(":")[2].split("/")[0]
+    port = str(urlsplit(sample_library.url).port)
     done = command("sample-library", "--port", port)
     assert done.returncode == 1
     assert f"Port {port} cannot be listened on: Address already in use. Choose another with --port." in done.stderr

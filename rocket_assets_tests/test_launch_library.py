@@ -569,7 +569,7 @@ def in_seconds(seconds: int) -> str:
     ("came", "least", "most"),
     [
         (answer(THROTTLED, 429, Retry_After="1789"), 1789, 1789),
-        (answer({}, 429, Retry_After="0"), 0, 0),
+        (answer({}, 429, Retry_After="0"), 1, 1),
         (answer(THROTTLED, 429, Retry_After=in_seconds(900)), 600, 900),
         (answer(THROTTLED, 429, Retry_After=in_seconds(-900)), 1, 1),
         (answer(THROTTLED, 429), 42, 42),

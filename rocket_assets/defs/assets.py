@@ -32,6 +32,9 @@ from rocket_assets.storage import Storage
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 GROUP = "spaceflight"
+
+POOL = "launch_library"
+"""Has one slot, so that one request to the API is under way at a time."""
 OWNERS = ["team:rocket-assets"]
 
 # Days brought by one run of a backfill. The two differ on purpose: assets with the same policy share a run, and in a
@@ -80,7 +83,7 @@ library = dg.AssetSpec(
     days_per_run=LAUNCHES_PER_RUN,
     checked_by=checks.of_launches,
     deps=[library],
-    pool="launch_library",
+    pool=POOL,
     kinds={"json"},
     metadata={"API": dg.MetadataValue.url("https://ll.thespacedevs.com/2.3.0/launches/")},
 )
@@ -94,11 +97,15 @@ def launches(
     A range of days costs one request for each hundred launches. A day without launches is an empty file.
     """
     refuse_to_skip(context, "launch_images")
-    archive, error = Archive(storage), None
-    not_done = days_to_bring(context)
+    archive, errors = Archive(storage), dict[date, RocketAssetsError]()
+    not_done, broken_off = days_to_bring(context), None
     try:
         for day in launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ():
-            changed = archive.write_launches(day.day, day.source, day.launches)
+            try:
+                changed = archive.write_launches(day.day, day.source, day.launches)
+            except RocketAssetsError as error:
+                errors[day.day] = error
+                continue
             not_done.remove(day.day)
             yield recorded(
                 context,
@@ -106,15 +113,17 @@ def launches(
                 data_version=data_version(day.launches),
                 metadata=metadata.of_launches(day, storage, changed=changed),
             )
-    except RateLimited as wait:
-        raise wait_for(wait) from wait
-    except RocketAssetsError as raised:
-        error = raised
+    except RateLimited as error:
+        raise wait_for(context, error) from error
+    except RocketAssetsError as error:
+        broken_off = error
     yield from checks.evaluate(
         checks.of_launches, archive, [day for day in days_of_run(context) if day not in not_done]
     )
-    if error:
-        raise failure(error) from error
+    if broken_off:
+        raise failure(broken_off) from broken_off
+    if errors:
+        raise failed_days(errors, total=len(context.partition_keys))
 
 
 @daily_asset(

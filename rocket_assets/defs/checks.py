@@ -93,7 +93,7 @@ of_images = (
 
 
 def evaluate(checks: Iterable[Check], archive: Archive, days: Iterable[date]) -> Iterator[dg.AssetCheckResult]:
-    """Each check's result for the days that a run has brought."""
+    """Each check's result for the days that a run has brought; of no days there is nothing to say."""
     brought = list(days)
-    for check in checks:
+    for check in checks if brought else ():
         yield check.evaluate(archive, brought)

@@ -16,6 +16,12 @@ from rocket_assets.errors import RateLimited, RocketAssetsError
 RETRYABLE = "retryable"
 """The metadata of a failed step that says whether trying again may help."""
 
+RETRY_AFTER = "retry_after"
+"""The metadata of a throttled step that says after how many seconds trying again makes sense."""
+
+WAITS_OUTSIDE = "rocket_assets/waits_outside"
+"""The tag of a run whose launcher waits for the throttle itself."""
+
 # A wait is at most an hour, and a step asks for a few pages only: more waits than this mean that something is wrong.
 _MAX_WAITS = 100
 
@@ -70,8 +76,15 @@ def refuse_to_skip(context: dg.AssetExecutionContext, downstream: str) -> None:
         )
 
 
-def wait_for(error: RateLimited) -> dg.RetryRequested:
-    """What to raise at the API's throttle: Dagster frees the pool's slot, waits, and runs the step again."""
+def wait_for(context: dg.AssetExecutionContext, error: RateLimited) -> dg.RetryRequested | dg.Failure:
+    """What to raise at the API's throttle: Dagster frees the pool's slot, waits, and runs the step again.
+
+    A run of the command line ends instead, and says how long to wait: in its process Dagster's wait would be silent,
+    and deaf to Ctrl-C.
+    """
+    if WAITS_OUTSIDE in context.run.tags:
+        metadata = {RETRYABLE: True, RETRY_AFTER: error.retry_after}
+        return dg.Failure(f"{error} {error.advice}", metadata=metadata, allow_retries=False)
     return dg.RetryRequested(max_retries=_MAX_WAITS, seconds_to_wait=error.retry_after)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import dagster as dg
 import pytest
 
 from rocket_assets.launches import data_version
+from rocket_assets.sample_library.pictures import draw
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key, manifest_key
 from rocket_assets_tests.project import BOTH, Project, failure_of, number, tree
@@ -187,3 +190,62 @@ def test_a_picture_that_cannot_be_had_now_fails_its_day_and_no_other(
         assert "2024-12-05: Not all pictures of 2024-12-05 could be had" in failure_of(images)
         assert "503" in failure_of(images)
         assert "Trying again may help" in failure_of(images)
+
+
+def test_a_library_that_does_not_sort_empties_no_day(storage: Storage, instance: dg.DagsterInstance) -> None:
+    """In a list that is not sorted, a later day does not show that an earlier one is whole."""
+    rows = [
+        {"id": f"id-{n}", "name": f"Launch {n}", "net": f"2024-{n // 20 + 1:02}-{n % 20 + 1:02}T00:00:00Z"}
+        for n in range(200)
+    ]
+
+    def script(request: Request) -> Answer:
+        query = dict(parse_qsl(urlsplit(request.path).query))
+        asked = [row for row in reversed(rows) if query["net__gte"] <= row["net"] < query["net__lt"]]
+        page = asked[int(query["offset"]) :][:100]
+        more = f"http://{request.headers['host']}/2.3.0/launches/?offset=100" if asked[-1:] != page[-1:] else None
+        return Answer(200, json.dumps({"count": len(asked), "next": more, "results": page}).encode(), JSON)
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        assert project.bring("2024-01-01", "2024-10-31", ["launches"]).success
+        assert len(server.requests) == 2
+    counts = [number(event, "launches") for event in project.recorded("launches").values()]
+    assert sum(counts) == 200
+    assert max(counts) == 1
+
+
+def test_a_day_of_launches_that_cannot_be_written_stops_no_other(project: Project) -> None:
+    Path(project.storage.address(launches_key(date(2024, 12, 5)))).mkdir(parents=True)
+    result = project.bring("2024-12-03", "2024-12-07", ["launches"])
+    assert not result.success
+    assert sorted(project.recorded("launches")) == ["2024-12-03", "2024-12-04", "2024-12-06", "2024-12-07"]
+    assert "1 of 5 days failed; the others stand.\n- 2024-12-05: Could not" in failure_of(result)
+
+
+def test_a_damaged_manifest_and_a_host_that_has_lost_its_pictures_cost_no_picture(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    lost = False
+
+    def script(request: Request) -> Answer:
+        if not request.path.startswith("/2.3.0/"):
+            return Answer(404) if lost else Answer(200, draw("falcon_9.png"), "image/png")
+        image = {"image_url": f"http://{request.headers['host']}/a.png"}
+        row = {"id": "id-1", "name": "A", "net": "2024-12-05T00:00:00Z", "image": image}
+        return Answer(200, json.dumps({"count": 1, "next": None, "results": [row]}).encode(), JSON)
+
+    manifest = manifest_key(date(2024, 12, 5))
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        project.bring("2024-12-05")
+        before = tree(storage.uri)
+        storage.write(manifest, storage.read(manifest)[:-20])
+        lost = True
+        assert project.bring("2024-12-05").success
+    after = tree(storage.uri)
+    assert set(after) == set(before)
+    assert all(after[key] == before[key] for key in before if key != manifest)
+    (entry,) = project.archive.read_manifest(date(2024, 12, 5)).entries
+    assert entry.file
+    assert "404" in (entry.reason or "")

@@ -29,7 +29,8 @@ help:
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
-	@$(WITH_SAMPLE_LIBRARY) $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
+	@$(WITH_SAMPLE_LIBRARY) $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14 \
+		|| { echo "In the demo, what is said above is done by: make demo"; exit 1; }
 	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
 
 test: $(VENV)/installed-dev

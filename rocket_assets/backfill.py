@@ -171,6 +171,8 @@ class Backfill:
                 tags={
                     **_process_tags(os.getpid()),
                     WAITS_OUTSIDE: "true",
+                    # Who started it starts it again; the daemon has no part in it.
+                    "dagster/max_retries": "0",
                     "dagster/asset_partition_range_start": start.isoformat(),
                     "dagster/asset_partition_range_end": end.isoformat(),
                 },

@@ -72,6 +72,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rocket_assets")
 def main() -> None:
     """Every rocket launch and its picture, day by day, as Dagster assets."""
     load_dotenv(Path.cwd() / ".env")
@@ -81,7 +82,7 @@ def main() -> None:
 @click.argument("start", type=Day())
 @click.argument("end", type=Day())
 @click.option("--assets", default="launches,launch_images", show_default=True, help="Which assets, with commas.")
-@click.option("--only-missing", is_flag=True, help="Leave out the days that stand already.")
+@click.option("--only-missing", is_flag=True, help="Leave out the days that are recorded and stored already.")
 @explained
 def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     """Bring the launches and the pictures of the days from START to END, both included.
@@ -89,7 +90,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     Works in this process, without the Dagster daemon, and is recorded in the same Dagster instance, so that the UI
     shows it. Stopped at any time, it leaves everything whole; the same command goes on with --only-missing.
 
-    Exit code 0: all days stand. 1: some failed, and are listed with the reason. 2: wrong use.
+    Exit code 0: all days stand. 1: some failed, and are listed with the reason. 2: wrong use. 130: Ctrl-C.
     """
     settings = Settings.read(os.environ)
     days = _days(start, end)
@@ -123,9 +124,9 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in chosen[-1:])
     _report(outcome, tally, Archive(storage))
     if left:
-        again = f"rocket-assets backfill {start} {end} --only-missing"
+        again = f"{_called()} backfill {start} {end} --only-missing"
         if not are_missing:
-            again = f"rocket-assets backfill {left[0]} {left[-1]}"
+            again = f"{_called()} backfill {left[0]} {left[-1]}"
         click.echo(f"{_count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
         click.echo(f"Everything written is whole. To go on: {again}", err=True)
     if outcome.interrupted:
@@ -166,14 +167,17 @@ def verify(start: date | None, end: date | None, level: str) -> None:
                 click.echo(problem)
     if not days:
         _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
-    click.echo(f"{days:,} days and {pictures:,} pictures looked at ({level}): {problems or 'no'} problems.")
+    looked_at = f"{_count(days, 'day')} and {_count(pictures, 'picture')} looked at ({level})"
+    click.echo(f"{looked_at}: {_count(problems, 'problem') if problems else 'no problems'}.")
     if problems:
-        click.echo("To mend: bring the days again with `rocket-assets backfill`, and delete what is foreign.")
+        click.echo(f"To mend: bring the days again with `{_called()} backfill`, and delete what is foreign.")
         sys.exit(FAILED)
 
 
 @main.command("sample-library", context_settings={"ignore_unknown_options": True})
-@click.option("--port", default=SAMPLE_PORT, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=SAMPLE_PORT, show_default=True, help="0 takes a free one."
+)
 @click.option("--throttle", type=click.IntRange(min=1), help="Requests an hour; the real library takes 15.")
 @click.option("--latency", default=0.0, help="Seconds before each answer.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -217,10 +221,12 @@ class Tally:
         self.bytes_fetched = self.bytes_kept = 0
         self.days_with_refusals: list[date] = []
         self._open: dict[date, int] = {}
+        self._counts_launches = "launches"
         self._progress: Progress | None = None
 
     def show(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
         """A progress over the days that are wanted; a day is done when each asset of it is recorded."""
+        self._counts_launches = "launches" if "launches" in wanted else "launch_images"
         for days in wanted.values():
             for day in days:
                 self._open[day] = self._open.get(day, 0) + 1
@@ -233,7 +239,7 @@ class Tally:
         self.pictures += recorded.number("pictures")
         self.bytes_fetched += recorded.number("bytes_fetched")
         self.bytes_kept += recorded.number("bytes_kept")
-        if recorded.asset == "launches":
+        if recorded.asset == self._counts_launches:
             self.launches += recorded.number("launches")
         if recorded.number("refused"):
             self.refused += recorded.number("refused")
@@ -259,6 +265,9 @@ class Tally:
 
 def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
     """Say what came, and what did not and why."""
+    if not any(outcome.wanted.values()):
+        click.echo("Nothing is missing: all of these days are recorded and stored.")
+        return
     if outcome.interrupted:
         click.echo("Stopped by Ctrl-C.")
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
@@ -332,6 +341,12 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue
+
+
+def _called() -> str:
+    """This command as it was called, so that what we advise can be typed."""
+    called = Path(sys.argv[0])
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else called.name
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

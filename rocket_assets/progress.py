@@ -12,6 +12,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 
 class Progress:
@@ -28,12 +29,14 @@ class Progress:
         self._seconds_between_lines = seconds_between_lines
         self._next_line = time.monotonic() + seconds_between_lines
         self._bar = Bar(
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn(unit),
-            TextColumn("[dim]{task.description}"),
             TimeElapsedColumn(),
+            # The last and the first to be cut where the terminal is narrow.
+            TextColumn("[dim]{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
             console=console,
+            expand=True,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=total)

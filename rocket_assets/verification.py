@@ -143,7 +143,9 @@ def verify(
         by_day = {start + timedelta(days=n) for n in range((end - start).days + 1)}
     in_pool: dict[str, Picture] = {}
     for day in sorted(by_day):
-        yield _verify_day(archive, day, pictures, in_pool, level, brought=keys.launches_key(day) in stored)
+        launches = stored.get(keys.launches_key(day))
+        brought = launches is not None and launches.size > 0
+        yield _verify_day(archive, day, pictures, in_pool, level, brought=brought)
     yield _verify_pool(storage, pictures, in_pool, level, everything=not (start and end))
     foreign = [f"{key} is a foreign file." for key in sorted(stored) if keys.day_of(key) is None]
     leftovers = [f"{key} was left behind by an interrupted write: delete it." for key in sorted(storage.leftovers())]
@@ -155,7 +157,7 @@ def _verify_day(
 ) -> Verified:
     problems: list[str] = []
     if not brought:
-        problems.append(f"{keys.launches_key(day)} is missing: bring the launches of {day}.")
+        problems.append(f"{keys.launches_key(day)} is missing or empty: bring the launches of {day}.")
     elif level == "full":
         # A file that cannot be read makes both say the same.
         said = _said(archive, day, misplaced_launches) + _said(archive, day, repeated_launches)

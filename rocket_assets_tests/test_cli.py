@@ -69,7 +69,7 @@ def test_only_missing_leaves_out_what_stands_and_mends_what_is_gone(
     command("backfill", "2024-12-03", "2024-12-05")
     stored = tree(tmp_path / "data")
     asked = len(sample_library.requests)
-    assert command("backfill", "2024-12-03", "2024-12-05", "--only-missing").stdout.startswith("0 days brought")
+    assert command("backfill", "2024-12-03", "2024-12-05", "--only-missing").stdout.startswith("Nothing is missing")
     assert len(sample_library.requests) == asked
     (tmp_path / "data/launches/2024/2024-12-04.json").unlink()
     assert command("backfill", "2024-12-03", "2024-12-05", "--only-missing").stdout.startswith("1 day brought")

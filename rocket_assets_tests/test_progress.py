@@ -32,3 +32,11 @@ def test_on_a_terminal_it_is_a_bar_that_ends_full() -> None:
     assert "3/3" in shown
     assert "3 launches" in shown
     assert "\x1b[" in shown
+
+
+def test_on_a_narrow_terminal_the_text_is_cut_and_not_the_count() -> None:
+    file = io.StringIO()
+    with Progress(Console(file=file, force_terminal=True, width=60), total=14, unit="days") as progress:
+        progress.advance("14 launches, 13 pictures (0.8 MB fetched, 0.4 MB kept), 1 API request", steps=14)
+    assert "14/14" in file.getvalue()
+    assert "…" in file.getvalue()

@@ -118,7 +118,7 @@ FOUND_BY_BOTH: dict[str, tuple[Callable[[Archive], object], str]] = {
     "a missing manifest": (remove(keys.manifest_key(DAY)), f"{keys.manifest_key(DAY)} is missing: bring the pictures"),
     "a missing file of launches": (
         remove(keys.launches_key(DAY)),
-        f"{keys.launches_key(DAY)} is missing: bring the launches of 2026-03-05.",
+        f"{keys.launches_key(DAY)} is missing or empty: bring the launches of 2026-03-05.",
     ),
     "a flipped bit in a manifest": (
         lambda archive: flip(archive, keys.manifest_key(DAY)),
@@ -155,10 +155,6 @@ FOUND_BY_FULL: dict[str, tuple[Callable[[Archive], object], str]] = {
     ),
     "a flipped bit in a file of launches": (
         lambda archive: flip(archive, keys.launches_key(DAY)),
-        f"{keys.launches_key(DAY)} is not what was written",
-    ),
-    "an empty file of launches": (
-        lambda archive: replace(archive, keys.launches_key(DAY), b""),
         f"{keys.launches_key(DAY)} is not what was written",
     ),
     "the launches of another day": (
@@ -223,7 +219,7 @@ def test_days_that_were_named_and_never_brought_are_problems(archive: Archive) -
     assert problems(archive, "quick", DAY, EMPTY) == []
     for level in LEVELS:
         assert problems(archive, level, DAY, later) == [
-            "launches/2026/2026-03-08.json is missing: bring the launches of 2026-03-08.",
+            "launches/2026/2026-03-08.json is missing or empty: bring the launches of 2026-03-08.",
             "images/2026/2026-03-08/manifest.json is missing: bring the pictures of 2026-03-08.",
         ]
 
@@ -321,3 +317,9 @@ def test_pictures_are_compared_only_as_closely_as_asked(archive: Archive) -> Non
     flip(archive, FILE)
     assert Pictures(archive.storage, "sizes").of_day(manifest) == []
     assert len(Pictures(archive.storage, "digests").of_day(manifest)) == 1
+
+
+def test_the_quick_level_sees_an_emptied_file_of_launches(archive: Archive) -> None:
+    Path(archive.storage.address(keys.launches_key(DAY))).write_bytes(b"")
+    problems = [problem for part in verify(archive, level="quick") for problem in part.problems]
+    assert problems == [f"{keys.launches_key(DAY)} is missing or empty: bring the launches of 2026-03-05."]

@@ -35,14 +35,23 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 WORKERS = 16
 """Pictures fetched at a time."""
 
-MAX_BYTES = 64 * 1024 * 1024
-"""A longer body is not read to its end. The largest picture seen in the Launch Library has 1.5 MB."""
 
-MAX_SECONDS = 300.0
-"""A body that takes longer is given up, however steadily it drips."""
+@dataclass(frozen=True)
+class Limits:
+    """How far a download goes before it is given up.
 
-MAX_PIXELS = 89_478_485
-"""More pixels are not decoded: Pillow's own limit against decompression bombs, 256 MB of RGB."""
+    Attributes:
+        bytes: of a body; the largest picture seen in the Launch Library has 1.5 MB.
+        seconds: for a whole body, however steadily it drips.
+        pixels: to decode, all frames together; Pillow's own limit against decompression bombs, 256 MB of RGB.
+    """
+
+    bytes: int = 64 * 1024 * 1024
+    seconds: float = 300.0
+    pixels: int = 89_478_485
+
+
+LIMITS = Limits()
 
 _CHUNK = 64 * 1024
 
@@ -79,7 +88,7 @@ class Fetched:
     bytes_fetched: int
 
 
-def inspect(body: bytes, url: str) -> Picture:
+def inspect(body: bytes, url: str, limits: Limits = LIMITS) -> Picture:
     """What these bytes are, after decoding every frame of them.
 
     Raises:
@@ -90,7 +99,7 @@ def inspect(body: bytes, url: str) -> Picture:
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as image:
             kind, (width, height) = image.format, image.size
-            if width * height * getattr(image, "n_frames", 1) > MAX_PIXELS:
+            if width * height * getattr(image, "n_frames", 1) > limits.pixels:
                 raise NotAPicture(f"{url} gave a picture of {width} x {height} pixels, more than we decode.")
             # Checks the parts that decoding passes over, such as PNG's checksums; the image is of no use afterwards.
             image.verify()
@@ -159,8 +168,10 @@ class ImageLibrary:
         workers: int = WORKERS,
         retries: int = 3,
         backoff: float = 0.5,
+        limits: Limits = LIMITS,
     ) -> None:
         self._storage = storage
+        self._limits = limits
         self._timeout = timeout or Timeout()
         self._retries = retries
         self._session = session(accept="image/*", retries=retries, backoff=backoff, connections=workers)
@@ -219,7 +230,7 @@ class ImageLibrary:
             return Fetched(known.picture, bytes_fetched=0)
         if response.status_code != requests.codes.ok:
             raise _refusal(response, url)
-        picture = inspect(body, url)
+        picture = inspect(body, url, self._limits)
         self._storage.write(picture.key, body)
         # After the picture, so that an address never speaks of a picture that is not there.
         self._storage.write(address_key(url), _Known(url, picture, *_validators(response)).sealed())
@@ -244,7 +255,7 @@ class ImageLibrary:
         return self._answer(url, known)
 
     def _answer(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
-        give_up = time.monotonic() + MAX_SECONDS
+        give_up = time.monotonic() + self._limits.seconds
         body = bytearray()
         headers = known.condition() if known else {}
         with self._session.get(url, headers=headers, timeout=self._timeout, stream=True) as response:
@@ -252,10 +263,12 @@ class ImageLibrary:
                 return response, b""
             for chunk in _chunks(response):
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise NotAPicture(f"{url} gave more than {MAX_BYTES:,} bytes, which no picture of a launch has.")
+                if len(body) > self._limits.bytes:
+                    raise NotAPicture(
+                        f"{url} gave more than {self._limits.bytes:,} bytes, which no picture of a launch has."
+                    )
                 if time.monotonic() > give_up:
-                    raise Unavailable(f"{url} was not done after {MAX_SECONDS:.0f} seconds.")
+                    raise Unavailable(f"{url} was not done after {self._limits.seconds:.0f} seconds.")
         return response, bytes(body)
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rocket_assets import images
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import NotAPicture, Refused, RocketAssetsError, StorageFailed, Unavailable
-from rocket_assets.images import Fetched, ImageLibrary, Picture, inspect, thumbnail
+from rocket_assets.images import LIMITS, Fetched, ImageLibrary, Limits, Picture, inspect, thumbnail
 from rocket_assets.network import Timeout
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
 from rocket_assets.storage import Storage, address_key
@@ -31,7 +30,7 @@ URL = "https://pictures.example/a.png"
 
 def picture(kind: str = "PNG", shade: int = 0, *, frames: int = 1, mode: str = "RGB") -> bytes:
     """A small noisy picture in Pillow's format `kind`; different shades are different pictures."""
-    noise = random.Random(shade)  # noqa: S311
+    noise = random.Random(shade)
     drawn = [Image.frombytes("RGB", (48, 32), noise.randbytes(48 * 32 * 3)).convert(mode) for _ in range(frames)]
     stream = BytesIO()
     if frames > 1:
@@ -81,7 +80,7 @@ NOT_PICTURES = {
     "PDF": b"%PDF-1.7\n" + b"x" * 200,
     "TIFF": picture("TIFF"),
     "ICO": picture("ICO"),
-    "garbage": random.Random(1).randbytes(4000),  # noqa: S311
+    "garbage": random.Random(1).randbytes(4000),
     "HTML before a JPEG": HTML + picture("JPEG"),
     "half a JPEG": picture("JPEG")[:600],
     "JPEG without its end": picture("JPEG")[:-2],
@@ -120,10 +119,12 @@ def brought(store: Storage, url: str, *, retries: int = 3, timeout: Timeout | No
         return library.fetch(url).result()
 
 
-def why_not(store: Storage, url: str, *, retries: int = 3, timeout: Timeout | None = None) -> RocketAssetsError:
+def why_not(
+    store: Storage, url: str, *, retries: int = 3, timeout: Timeout | None = None, limits: Limits = LIMITS
+) -> RocketAssetsError:
     """Why the picture at an address could not be had; nothing may be stored then."""
     before = {found.key for found in store.list()}
-    with ImageLibrary(store, retries=retries, backoff=0, timeout=timeout) as library:
+    with ImageLibrary(store, retries=retries, backoff=0, timeout=timeout, limits=limits) as library:
         error = library.fetch(url).exception()
     assert isinstance(error, RocketAssetsError)
     assert {found.key for found in store.list()} == before
@@ -179,7 +180,7 @@ def test_a_picture_cut_anywhere_is_no_picture(kind: str) -> None:
 @pytest.mark.parametrize("name", list(GOOD))
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_picture_is_one_or_is_refused_and_nothing_else_happens(name: str) -> None:
-    chance, body = random.Random(name), GOOD[name][0]  # noqa: S311
+    chance, body = random.Random(name), GOOD[name][0]
     refused = 0
     for _ in range(120):
         damaged = bytearray(body)
@@ -192,11 +193,11 @@ def test_a_damaged_picture_is_one_or_is_refused_and_nothing_else_happens(name: s
     assert refused
 
 
-def test_frames_that_are_too_many_pixels_together_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 3 * 48 * 32)
-    assert inspect(picture("GIF", frames=3), URL).width == 48
+def test_frames_that_are_too_many_pixels_together_are_not_decoded() -> None:
+    limits = Limits(pixels=3 * 48 * 32)
+    assert inspect(picture("GIF", frames=3), URL, limits).width == 48
     with pytest.raises(NotAPicture, match="more than we decode"):
-        inspect(picture("GIF", frames=4), URL)
+        inspect(picture("GIF", frames=4), URL, limits)
 
 
 def test_a_thumbnail_is_a_small_webp() -> None:
@@ -344,9 +345,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up(store: Storage) ->
     assert isinstance(error, Unavailable)
 
 
-def test_a_body_that_drips_for_ever_is_given_up(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_SECONDS", 0.3)
-
+def test_a_body_that_drips_for_ever_is_given_up(store: Storage) -> None:
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
         for _ in range(300):
@@ -355,21 +354,19 @@ def test_a_body_that_drips_for_ever_is_given_up(store: Storage, monkeypatch: pyt
 
     start = time.monotonic()
     with raw_server(drip) as url:
-        error = why_not(store, url, retries=0)
+        error = why_not(store, url, retries=0, limits=Limits(seconds=0.3))
         assert time.monotonic() - start < 1.5
     assert isinstance(error, Unavailable)
 
 
-def test_a_body_without_end_is_not_read_to_its_end(store: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_BYTES", 100_000)
-
+def test_a_body_without_end_is_not_read_to_its_end(store: Storage) -> None:
     def pour(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(2000):
             connection.sendall(b"x" * 100_000)
 
     with raw_server(pour) as url:
-        error = why_not(store, url, retries=0)
+        error = why_not(store, url, retries=0, limits=Limits(bytes=100_000))
     assert isinstance(error, NotAPicture)
     assert "gave more than 100,000 bytes" in str(error)
 

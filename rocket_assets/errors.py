@@ -7,13 +7,13 @@
     ├── Refused               the server understood and said no (4xx)           no
     ├── UnexpectedAnswer      an answer that is not what the API promises       mostly no
     ├── NotAPicture           bytes that are no picture we keep                 no
-    ├── StorageFailed         the storage could not be read or written          no
-    │   ├── Missing           nothing under that key                            no
-    │   └── Damaged           something under that key that is not what we put  no
-    └── (nothing else: a bug is not one of these)
+    └── StorageFailed         the storage could not be read or written          no
+        ├── Missing           nothing under that key                            no
+        └── Damaged           something under that key that is not what we put  no
 
 Each message is a sentence for people: what happened, to which day, launch or address, and what to do. Whether trying
-again helps is the one bit that machines need; each of Dagster's ways to retry is decided by it.
+again helps is the one bit that machines need: a throttled step waits, and every other failure tells Dagster not to
+repeat the step, with the bit in its metadata for whoever started the run.
 """
 
 from __future__ import annotations

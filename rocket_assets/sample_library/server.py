@@ -262,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         self._send(answer)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - http.server's names
 
     def _drop_body(self) -> None:
         """Reads what a request carries, or the rest of the connection would be misread."""

@@ -13,7 +13,9 @@ SAMPLE_PORT ?= 19571
 # The demo's own Dagster home, storage and days: the UI shows a full bar, and not fourteen days of 25,000.
 DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data \
 	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14
-WITH_SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT) --
+SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT)
+DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
+OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@"; exit 1; }
 DAGSTER_DEV := $(BIN)/dagster dev -w workspace.yaml -p $(PORT)
 
 .PHONY: help demo test dev dev-demo check fix install clean
@@ -23,14 +25,13 @@ help:
 	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
 	@echo "make test      the tests"
 	@echo "make dev       the Dagster UI on the real Launch Library"
-	@echo "make dev-demo  the Dagster UI on the sample library"
+	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
-	@$(WITH_SAMPLE_LIBRARY) $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14 \
-		|| { echo "In the demo, what is said above is done by: make demo"; exit 1; }
+	@$(SAMPLE_LIBRARY) -- $(DEMO_DAYS) $(OR_ADVICE)
 	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
 
 test: $(VENV)/installed-dev
@@ -39,8 +40,10 @@ test: $(VENV)/installed-dev
 dev: $(VENV)/installed $(HOME_OF_DAGSTER)/dagster.yaml
 	DAGSTER_HOME=$(HOME_OF_DAGSTER) $(DAGSTER_DEV)
 
+# The story begins anew each time: the sensors forget how the last one ended, and the days are brought as they now stand.
 dev-demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
-	$(WITH_SAMPLE_LIBRARY) $(DAGSTER_DEV)
+	@ROCKET_ASSETS_POLL_SECONDS=15 $(SAMPLE_LIBRARY) --story -- sh -c \
+		'rm -rf $(DEMO)/dagster/schedules; $(DEMO_DAYS) $(OR_ADVICE); exec $(DAGSTER_DEV)'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check

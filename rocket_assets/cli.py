@@ -180,26 +180,39 @@ def verify(start: date | None, end: date | None, level: str) -> None:
 )
 @click.option("--throttle", type=click.IntRange(min=1), help="Requests an hour; the real library takes 15.")
 @click.option("--latency", default=0.0, help="Seconds before each answer.")
+@click.option(
+    "--story",
+    is_flag=True,
+    help="A week of December 2024 in five minutes: a launch is announced, slips twice, flies, and gets its outcome and "
+    "its picture.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @explained
-def sample_library(port: int, throttle: int | None, latency: float, command: tuple[str, ...]) -> None:
+def sample_library(port: int, throttle: int | None, latency: float, story: bool, command: tuple[str, ...]) -> None:
     """Serve the sample library: a small Launch Library, for working without a network.
 
     With a COMMAND (after --), run that with the sample library as its ROCKET_ASSETS_API_URL, and end with it. Without
     one, serve until Ctrl-C and say each request.
     """
+    if story and throttle:
+        raise click.UsageError("--throttle counts real hours, and those of the --story are seconds. Name one of them.")
+
     from rocket_assets.sample_library.server import LibraryServer, Request
+    from rocket_assets.sample_library.story import StoryClock, as_of
 
     def say(request: Request) -> None:
         if not command:
             click.echo(f"{request.status} {request.method} {request.path}")
 
     server = LibraryServer(port=port, throttle=throttle, latency=latency, on_request=say)
+    if story:
+        server = LibraryServer(port=port, latency=latency, on_request=say, clock=StoryClock(), as_of=as_of)
     try:
         server.start()
     except OSError as error:
-        if command and _is_sample_library(port):
+        if command and not story and _is_sample_library(port):
             # Another `make` target serves it already; the files of the demo hold its address, so that one is as good.
+            # A story, though, is to be seen from its beginning.
             sys.exit(_run(command, {**os.environ, API_URL.name: f"http://127.0.0.1:{port}/2.3.0/"}))
         _stop(FAILED, f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.")
     try:

@@ -131,6 +131,7 @@ with dg.DagsterInstance.get() as instance:
         (["verify"], {"ROCKET_ASSETS_STORAGE": "memory://"}, 1, "holds no day that could be looked at"),
         (["verify", "2024-12-01"], {}, 2, "Name both START and END, or neither."),
         (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
+        (["sample-library", "--story", "--throttle", "15"], {}, 2, "--throttle counts real hours"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -298,6 +299,28 @@ def test_a_sample_library_that_runs_already_is_used(command: Command, sample_lib
     done = command("sample-library", "--port", port, "--", "rocket-assets", "backfill", "2024-12-05", "2024-12-05")
     assert done.returncode == 0, done.stderr
     assert sample_library.api_requests
+
+
+def test_a_story_begins_anew_for_its_command(command: Command) -> None:
+    """On 12 December, where the catalogue has a launch, nobody has planned one yet."""
+    code = """
+import json, os, urllib.request
+def count(query):
+    with urllib.request.urlopen(os.environ["ROCKET_ASSETS_API_URL"] + "launches/?" + query) as answer:
+        return json.load(answer)["count"]
+print(count("net__gte=2024-12-05&net__lt=2024-12-06"), count("net__gte=2024-12-12&net__lt=2024-12-13"))
+"""
+    done = command("sample-library", "--story", "--port", "0", "--", sys.executable, "-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5 0\n", "")
+
+
+def test_a_story_is_not_looked_for_in_a_sample_library_that_runs_already(
+    command: Command, sample_library: LibraryServer
+) -> None:
+    port = str(urlsplit(sample_library.url).port)
+    done = command("sample-library", "--story", "--port", port, "--", "rocket-assets", "--help")
+    assert done.returncode == 1
+    assert f"Port {port} cannot be listened on" in done.stderr
 
 
 def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryServer) -> None:

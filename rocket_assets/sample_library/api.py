@@ -5,6 +5,7 @@ It knows nothing of sockets: those are in server.py.
 """
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from urllib.parse import parse_qsl
 from rocket_assets.sample_library.modes import MODES, shorten
 from rocket_assets.sample_library.paging import page
 from rocket_assets.sample_library.query import BadQueryError, moment, order, select
-from rocket_assets.sample_library.throttle import WINDOW, Throttle
+from rocket_assets.sample_library.throttle import Throttle
 
 Row = dict[str, Any]
+AsOf = Callable[[list[Row], datetime], list[Row]]
+"""What the library says of its rows at a time."""
+
 FIRST_WITH_PLURALS = (2, 3, 0)
 RECENT = timedelta(days=1)
 
@@ -50,8 +54,9 @@ class Api:
         rows: the launches, in this version's words.
         base_url: where the server is, without a slash at the end.
         version: the first part of every path.
-        limit: requests an hour and client; None for no limit.
+        throttle: the limit on requests.
         clock: says what time it is.
+        as_of: what is said of the rows at a time; asked for each answer, by many threads at once.
         token: the one token that is good; None believes every client.
     """
 
@@ -60,16 +65,17 @@ class Api:
         rows: Sequence[Row],
         base_url: str,
         version: str,
-        limit: int | None,
+        throttle: Throttle,
         clock: Callable[[], datetime],
+        as_of: AsOf,
         token: str | None = None,
     ) -> None:
         self._rows = list(rows)
-        self._by_id = {str(row["id"]): row for row in self._rows}
         self._base_url = base_url
+        self._throttle = throttle
         self._clock = clock
+        self._as_of = as_of
         self._token = token
-        self._throttle = Throttle(limit, clock)
         self._root = f"/{version}/"
         plural = tuple(int(part) for part in version.split(".")) >= FIRST_WITH_PLURALS
         self._launches = f"{self._root}{'launches' if plural else 'launch'}/"
@@ -118,7 +124,7 @@ class Api:
             launch_id = str(uuid.UUID(part))
         except ValueError:
             return _not_found()
-        row = self._by_id.get(launch_id)
+        row = next((row for row in self._as_of(self._rows, self._clock()) if str(row["id"]) == launch_id), None)
         return _json(HTTPStatus.OK, row) if row else _not_found("No Launch matches the given query.")
 
     def _answer_list(self, path: str, part: str, parameters: dict[str, str]) -> Answer:
@@ -135,19 +141,20 @@ class Api:
     def _side(self, part: str, parameters: dict[str, str]) -> list[Row]:
         """All launches, or only those that are to come or that have been."""
         now = self._clock()
+        rows = self._as_of(self._rows, now)
         if part == "previous":
-            return [row for row in self._rows if moment(row["net"]) <= now]
+            return [row for row in rows if moment(row["net"]) <= now]
         if part == "upcoming":
             hide = parameters.get("hide_recent_previous", "").lower() in {"true", "1"}
             since = now if hide else now - RECENT
-            return [row for row in self._rows if moment(row["net"]) > since]
-        return self._rows
+            return [row for row in rows if moment(row["net"]) > since]
+        return rows
 
     def _answer_throttle(self, client: str, trusted: bool) -> Answer:
         use, wait = (0, 0) if trusted else self._throttle.use(client)
         content = {
             "your_request_limit": None if trusted else self._throttle.limit,
-            "limit_frequency_secs": int(WINDOW.total_seconds()),
+            "limit_frequency_secs": math.ceil(self._throttle.window.total_seconds()),
             "current_use": use,
             "next_use_secs": wait,
             "ident": "token" if trusted else client,

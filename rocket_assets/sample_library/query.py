@@ -69,10 +69,11 @@ def select(rows: Iterable[Row], parameters: Mapping[str, str]) -> list[Row]:
 def order(rows: Iterable[Row], ordering: str, default: str = "net") -> list[Row]:
     """The rows in an order: a comma list of id, name, net, last_updated, each with or without a minus sign.
 
-    What is unknown is left out; rows that tie stand by their id.
+    What is unknown is left out, and so is what no row of an older version tells; rows that tie stand by their id.
     """
-    wanted = [key.strip() for key in ordering.split(",") if key.strip().removeprefix("-") in _ORDERINGS]
     ordered = sorted(rows, key=lambda row: str(row["id"]))
+    known = [field for field in _ORDERINGS if any(field in row for row in ordered)]
+    wanted = [key.strip() for key in ordering.split(",") if key.strip().removeprefix("-") in known]
     for key in reversed(wanted or [default]):
         field = key.removeprefix("-")
         ordered.sort(key=lambda row, field=field: str(row.get(field) or ""), reverse=key.startswith("-"))

@@ -13,9 +13,10 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,8 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from rocket_assets.sample_library import catalogue, pictures
-from rocket_assets.sample_library.api import Answer, Api
+from rocket_assets.sample_library.api import Answer, Api, AsOf, Row
+from rocket_assets.sample_library.throttle import HOUR, Throttle
 
 MEDIA = "/media/images/"
 PICTURES_DATE = datetime(2024, 12, 1, tzinfo=UTC)
@@ -46,6 +48,11 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _as_it_is(rows: list[Row], now: datetime) -> list[Row]:
+    """What a library says in which nothing changes."""
+    return rows
+
+
 @dataclass(frozen=True)
 class Request:
     """A request that the server has answered; `path` holds the query too."""
@@ -63,11 +70,14 @@ class LibraryServer:
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
         rows: the launches, given the server's base URL ("http://127.0.0.1:8123"). Called once, at the start.
+        as_of: what the library says of its rows at a time. Called for each answer of the API, by many threads at
+            once, and must not change what it is given.
         picture: the bytes of a file below /media/images/, or None where there is none.
         version: the API version to serve; older than 2.3.0 means the older paths, and rows in that version's words.
-        throttle: requests an hour and client; None for no limit.
+        throttle: requests in each window and client; None for no limit.
+        throttle_window: how long the throttle remembers a request.
         latency: seconds to wait before each answer.
-        clock: says what time it is, for the throttle and for what is upcoming.
+        clock: says what time it is: for the throttle, for `as_of` and for what is upcoming.
         token: if given, another token is refused, and this one is not throttled.
         on_request: called with each request when its answer is ready.
     """
@@ -77,10 +87,12 @@ class LibraryServer:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        rows: Callable[[str], list[dict[str, Any]]] = catalogue.launches,
+        rows: Callable[[str], list[Row]] = catalogue.launches,
+        as_of: AsOf = _as_it_is,
         picture: Callable[[str], bytes | None] = pictures.find,
         version: str = "2.3.0",
         throttle: int | None = None,
+        throttle_window: timedelta = HOUR,
         latency: float = 0.0,
         clock: Callable[[], datetime] = _utc_now,
         token: str | None = None,
@@ -90,9 +102,11 @@ class LibraryServer:
         self.picture = picture
         self.latency = latency
         self._host, self._port = host, port
-        self._rows, self._throttle, self._clock, self._token = rows, throttle, clock, token
+        self._rows, self._as_of, self._clock, self._token = rows, as_of, clock, token
+        self._limit, self._window = throttle, throttle_window
         self._on_request = on_request
         self._requests: list[Request] = []
+        self._under_way = self._most_at_once = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._listener: _Listener | None = None
@@ -124,6 +138,12 @@ class LibraryServer:
         """The requests for pictures."""
         return [request for request in self.requests if request.path.startswith(MEDIA)]
 
+    @property
+    def most_at_once(self) -> int:
+        """The most requests to the API that were under way at one time so far."""
+        with self._lock:
+            return self._most_at_once
+
     def start(self) -> Self:
         """Listens, and answers in the background.
 
@@ -135,9 +155,8 @@ class LibraryServer:
         self._stopping.clear()
         self._listener = _Listener((self._host, self._port), self)
         try:
-            self._listener.api = Api(
-                self._rows(self.base_url), self.base_url, self.version, self._throttle, self._clock, self._token
-            )
+            rows, throttle = self._rows(self.base_url), Throttle(self._limit, self._clock, self._window)
+            self._listener.api = Api(rows, self.base_url, self.version, throttle, self._clock, self._as_of, self._token)
         except BaseException:
             self._listener.server_close()
             self._listener = None
@@ -177,6 +196,18 @@ class LibraryServer:
             self._requests.append(request)
         if self._on_request is not None:
             self._on_request(request)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Counts a request to the API as one that is being answered."""
+        with self._lock:
+            self._under_way += 1
+            self._most_at_once = max(self._most_at_once, self._under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def linger(self) -> None:
         """Waits as long as the latency says, or until the server is stopped."""
@@ -251,18 +282,24 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet: on_request tells what happens."""
 
     def _handle(self) -> None:
-        self._drop_body()
-        self.server.library.linger()
         path, _, query = self.path.partition("?")
         if path.startswith(MEDIA):
+            self._receive()
             answer = self._answer_picture(unquote(path.removeprefix(MEDIA)))
         else:
-            answer = self.server.api.answer(
-                self.command, path, query, self.headers.get("Authorization"), str(self.client_address[0])
-            )
+            # Over before the answer is on its way: a client that has it may ask again at once, and is still only one.
+            with self.server.library.under_way():
+                self._receive()
+                answer = self.server.api.answer(
+                    self.command, path, query, self.headers.get("Authorization"), str(self.client_address[0])
+                )
         self._send(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - http.server's names
+
+    def _receive(self) -> None:
+        self._drop_body()
+        self.server.library.linger()
 
     def _drop_body(self) -> None:
         """Reads what a request carries, or the rest of the connection would be misread."""

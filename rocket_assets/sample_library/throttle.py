@@ -1,4 +1,4 @@
-"""The limit on requests: so many in any hour, for each client, as Django REST Framework counts them.
+"""The limit on requests: so many in any window of time, for each client, as Django REST Framework counts them.
 
 A refused request does not count. Which requests count at all is decided by the server.
 """
@@ -9,19 +9,21 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-WINDOW = timedelta(hours=1)
+HOUR = timedelta(hours=1)
 
 
 class Throttle:
-    """A sliding window of an hour on the given clock.
+    """A sliding window on the given clock.
 
     Args:
-        limit: requests in any hour; None for no limit.
+        limit: requests in any window; None for no limit.
         clock: says what time it is.
+        window: how long the window is.
     """
 
-    def __init__(self, limit: int | None, clock: Callable[[], datetime]) -> None:
+    def __init__(self, limit: int | None, clock: Callable[[], datetime], window: timedelta = HOUR) -> None:
         self.limit = limit
+        self.window = window
         self._clock = clock
         self._lock = threading.Lock()
         self._taken: defaultdict[str, deque[datetime]] = defaultdict(deque)
@@ -37,17 +39,17 @@ class Throttle:
             return wait
 
     def use(self, client: str) -> tuple[int, int]:
-        """How many requests a client has made within the hour, and in how many seconds the next may come."""
+        """How many requests a client has made within the window, and in how many seconds the next may come."""
         with self._lock:
             wait = self._wait(client)
             return len(self._taken[client]), wait
 
     def _wait(self, client: str) -> int:
         taken, now = self._taken[client], self._clock()
-        while taken and taken[0] <= now - WINDOW:
+        while taken and taken[0] <= now - self.window:
             taken.popleft()
         if self.limit is None or len(taken) < self.limit:
             return 0
-        # A limit of 0 has nothing to wait for but the hour itself.
+        # A limit of 0 has nothing to wait for but the window itself.
         oldest = taken[0] if taken else now
-        return max(1, math.ceil((oldest + WINDOW - now).total_seconds()))
+        return max(1, math.ceil((oldest + self.window - now).total_seconds()))

@@ -7,6 +7,9 @@ Everything else is numbered here, in the order of its table. The descriptions ar
 from typing import Any
 
 _STATUSES = {
+    "Go": (1, "Go for Launch", "The launch is to take place at this time."),
+    "TBC": (8, "To Be Confirmed", "The launch is to take place about this time; nobody has confirmed it yet."),
+    "In Flight": (6, "Launch in Flight", "The rocket has left the ground; how it ends is not known yet."),
     "Success": (3, "Launch Successful", "The payloads were left where they were meant to go."),
     "Failure": (4, "Launch Failure", "The payloads did not get where they were meant to go."),
     "Partial Failure": (7, "Launch was a Partial Failure", "Some of what was meant to happen did not."),
@@ -14,6 +17,7 @@ _STATUSES = {
 _PRECISIONS = {
     "SEC": (0, "Second", "The time is known to the second."),
     "MIN": (1, "Minute", "The time is known to the minute."),
+    "DAY": (5, "Day", "The day is known, the time is not."),
 }
 _ORBITS = {
     "": "Unknown",

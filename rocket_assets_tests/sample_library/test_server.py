@@ -134,6 +134,49 @@ def test_rows_of_an_older_version_are_served_as_they_are_below_its_paths() -> No
         assert ask(library, "launch/?last_updated__gte=2026-01-01").json()["count"] == 3
 
 
+# What changed
+
+
+@pytest.mark.parametrize(("version", "path"), [("2.3.0", "launches/"), ("2.2.0", "launch/")])
+def test_what_changed_since_a_time_is_found_once_page_by_page_the_newest_first(version: str, path: str) -> None:
+    rows = [row | {"last_updated": f"2026-01-{1 + number % 9:02}T00:00:00Z"} for number, row in enumerate(small(25))]
+    changed = sorted((row for row in rows if row["last_updated"] >= "2026-01-05"), key=lambda row: row["id"])
+    changed.sort(key=lambda row: row["last_updated"], reverse=True)
+    query = "mode=list&ordering=-last_updated,id&last_updated__gte=2026-01-05T00:00:00Z"
+    with LibraryServer(rows=lambda _: rows, version=version) as library:
+        first = ask(library, f"{path}?{query}&limit=10").json()
+        assert (first["count"], first["previous"]) == (len(changed), None)
+        second = requests.get(first["next"], timeout=SECONDS).json()
+        assert (second["count"], second["next"]) == (len(changed), None)
+        assert first["results"] + second["results"] == changed
+        assert ask(library, f"{path}?{query}&limit=10&offset=10").json() == second
+
+
+@pytest.mark.parametrize(("ordering", "like"), [("-last_updated", "net"), ("-last_updated,-id", "-id")])
+def test_rows_that_do_not_tell_when_they_changed_are_neither_left_out_nor_put_in_order_by_it(
+    ordering: str, like: str
+) -> None:
+    rows = [row | {"net": f"2026-12-{25 - number}T00:00:00Z"} for number, row in enumerate(small(20))]
+    with LibraryServer(rows=lambda _: rows, version="2.0.0") as library:
+        asked = ask(library, f"launch/?limit=100&last_updated__gte=2999-01-01&ordering={ordering}").json()
+        assert asked["results"] == ask(library, f"launch/?limit=100&ordering={like}").json()["results"]
+        assert asked["count"] == 20
+
+
+def test_what_the_library_says_of_a_launch_can_change_while_it_runs() -> None:
+    def as_of(rows: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+        return [row | {"name": f"Launch of {now:%H:%M}"} for row in rows if now.hour >= 12]
+
+    clock, (row,) = Clock("2024-12-06T11:00:00+00:00"), small(1)
+    with LibraryServer(rows=lambda _: [row], as_of=as_of, clock=clock) as library:
+        assert ask(library, "launches/").json()["count"] == 0
+        assert ask(library, f"launches/{row['id']}/").status_code == 404
+        for said in ("Launch of 12:00", "Launch of 13:00"):
+            clock.move(hours=1)
+            (listed_row,) = ask(library, "launches/upcoming/").json()["results"]
+            assert listed_row["name"] == ask(library, f"launches/{row['id']}/").json()["name"] == said
+
+
 # Filters
 
 
@@ -275,6 +318,19 @@ def test_asking_for_the_limit_and_for_pictures_does_not_count() -> None:
         assert (told["current_use"], told["next_use_secs"]) == (1, 3600)
 
 
+def test_the_window_of_the_limit_can_be_shorter_and_is_told() -> None:
+    clock = Clock("2024-12-06T00:00:00+00:00")
+    with LibraryServer(throttle=1, throttle_window=timedelta(seconds=5), clock=clock) as library:
+        assert ask(library, "launches/?limit=1").status_code == 200
+        clock.move(seconds=2)
+        assert ask(library, "launches/?limit=1").headers["Retry-After"] == "3"
+        told = ask(library, "api-throttle/").json()
+        assert (told["limit_frequency_secs"], told["current_use"], told["next_use_secs"]) == (5, 1, 3)
+        clock.move(seconds=3)
+        assert ask(library, "api-throttle/").json()["current_use"] == 0
+        assert ask(library, "launches/?limit=1").status_code == 200
+
+
 def test_the_limit_holds_for_many_clients_at_once() -> None:
     with LibraryServer(throttle=15) as library, ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: ask(library, "launches/?limit=1&mode=list").status_code, range(30)))
@@ -364,6 +420,40 @@ def test_requests_are_remembered_in_order() -> None:
         assert library.requests[0].headers["X-Test"] == "1"
         assert (len(library.api_requests), len(library.picture_requests)) == (2, 1)
         assert told == library.requests
+
+
+def test_a_client_that_asks_one_after_the_other_is_never_two_at_once() -> None:
+    with LibraryServer() as library:
+        assert library.most_at_once == 0
+        for _ in range(50):
+            ask(library, "launches/?limit=1&mode=list")
+        assert library.most_at_once == 1
+
+
+def test_requests_to_the_api_that_overlap_are_counted_and_those_for_pictures_are_not() -> None:
+    """Each one waits inside its answer for the others, so that they cannot but overlap."""
+    together = threading.Barrier(3)
+
+    def as_of(rows: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+        together.wait(SECONDS)
+        return rows
+
+    def picture(file: str) -> bytes:
+        together.wait(SECONDS)
+        return b"picture"
+
+    with LibraryServer(as_of=as_of, picture=picture) as library, ThreadPoolExecutor(3) as pool:
+        assert {answer.status_code for answer in pool.map(ask, [library] * 3, ["launches/"] * 3)} == {200}
+        assert library.most_at_once == 3
+        address = f"{library.base_url}/media/images/any.png"
+        list(pool.map(lambda _: requests.get(address, timeout=SECONDS), range(3)))
+        assert library.most_at_once == 3
+
+
+def test_a_request_counts_as_under_way_while_the_latency_holds_it_back() -> None:
+    with LibraryServer(latency=1.0) as library, ThreadPoolExecutor(4) as pool:
+        list(pool.map(ask, [library] * 4, ["api-throttle/"] * 4))
+        assert library.most_at_once == 4
 
 
 def test_a_client_that_breaks_off_is_no_news(capfd: pytest.CaptureFixture[str]) -> None:

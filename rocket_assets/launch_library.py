@@ -52,6 +52,14 @@ class LaunchDay:
     requests: int
 
 
+@dataclass(frozen=True)
+class Updates:
+    """A page of the launches that were updated since some time; `count` says how many there are on all pages."""
+
+    launches: list[Launch]
+    count: int
+
+
 class LaunchLibrary:
     """A Launch Library 2 API, version 2.0.0, 2.2.0 or 2.3.0, as its URL says.
 
@@ -73,8 +81,8 @@ class LaunchLibrary:
         self.requests = 0
         """Requests sent so far, repeated ones included."""
         self._timeout = timeout or Timeout()
-        version = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
-        self._launches_url = urljoin(self.url, "launches/" if version >= "2.3.0" else "launch/")
+        self.version = urlsplit(self.url).path.rstrip("/").rpartition("/")[2]
+        self._launches_url = urljoin(self.url, "launches/" if self.version >= "2.3.0" else "launch/")
         # `auth` and not a plain header, so that a stray ~/.netrc cannot replace it.
         self._auth = _Token(token)
         self._retries = retries
@@ -149,6 +157,39 @@ class LaunchLibrary:
                     yield launch
             else:
                 return
+
+    @property
+    def tells_updates(self) -> bool:
+        """Whether this version says when a launch was last updated."""
+        return self.version > "2.0.0"
+
+    def updated(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[Updates]:
+        """The launches with `last_updated` from `since` to `until`, or all of them, page by page, the latest first.
+
+        A launch that is updated while pages are read moves to the front, past the reader: it is not on a later page,
+        but among those that are updated since the first launch of the first page.
+
+        Raises:
+            Unavailable, RateLimited, Refused, UnexpectedAnswer: as `launches` does.
+        """
+        bounds = {"last_updated__gte": since, "last_updated__lte": until}
+        filters = {name: f"{bound:%Y-%m-%dT%H:%M:%SZ}" for name, bound in bounds.items() if bound}
+        seen, offset, following = set[str](), 0, True
+        while following:
+            query = {"mode": self.mode, **filters, "ordering": "-last_updated,id"}
+            source = f"{self._launches_url}?{urlencode(query | {'limit': str(PAGE), 'offset': str(offset)})}"
+            answer = self._ask(source)
+            launches = _launches_in(answer, source)
+            following = _has_next(answer, source)
+            if following and seen.issuperset(launch.id for launch in launches):
+                raise UnexpectedAnswer(f"{source} gave no launch that had not come before, and yet names a next page.")
+            updates = [launch.last_updated for launch in launches if launch.last_updated]
+            if len(updates) < len(launches) or updates != sorted(updates, reverse=True):
+                raise UnexpectedAnswer(f"{source} gave launches that are not in the order of their last update.")
+            count = answer.get("count")
+            yield Updates(launches, count if isinstance(count, int) else offset + len(launches))
+            seen.update(launch.id for launch in launches)
+            offset += len(launches)
 
     def _in_order(self, pages: Iterator[_Page]) -> Iterator[_Page]:
         """These pages; all of them as one where the first shows that the library does not sort by net.

@@ -1,17 +1,21 @@
-"""What a launch is: read from a row of any version of the API, and what it says.
+"""What a launch is: read from a row of any version of the API, what it says, and what its changes concern.
 
 The API's row is kept whole; a `Launch` adds the few things that this project decides by. The versions differ in shape:
 2.3.0 nests a picture object where 2.2.0 and 2.0.0 give an address, `list` answers give a name where `normal` ones nest
 an object, and 2.0.0 has no `last_updated`. This module is the only one that knows.
+
+Planners say which days a change concerns and in which ranges they are asked for; they are pure functions. What is
+remembered from one look to the next is in `watch`.
 
 How launches are asked for is in `launch_library`, where they are kept in `archive`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +59,12 @@ _FACTS: tuple[str, ...] = (
     "orbit",
 )
 
+# The ids of the API's precisions from a second to a day; a coarser one puts a launch on the last day of its period.
+_TO_THE_DAY = range(6)
+
+# The ids of the API's final statuses: success, failure, partial failure.
+_FINAL = (3, 4, 7)
+
 # Names in a `list` answer of 2.2.0; elsewhere objects under the same words, full of counters.
 _NAMES = ("mission", "pad")
 
@@ -91,6 +101,30 @@ class Launch:
     def status(self) -> str | None:
         """The short word for how the launch stands: Go, TBD, Success, Failure and so on."""
         return _text(at(self.row, "status.abbrev")) or _text(at(self.row, "status.name"))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has flown and its outcome is known."""
+        return at(self.row, "status.id") in _FINAL
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether its day is meant: a launch known to the month or the year stands on the last day of that period."""
+        precision = at(self.row, "net_precision.id")
+        return self.row.get("tbddate") is not True if precision is None else precision in _TO_THE_DAY
+
+    @property
+    def precision(self) -> str | None:
+        """How exactly the API says that the NET is known: Minute, Day, Month and so on."""
+        return _text(at(self.row, "net_precision.name"))
+
+    @property
+    def last_updated(self) -> datetime | None:
+        """When the API last changed the row, or None where the version or the row does not say."""
+        try:
+            return _moment(self.row["last_updated"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
 
     @property
     def rocket(self) -> str | None:
@@ -137,9 +171,7 @@ def parse(row: Any, source: str) -> Launch:
     if not isinstance(net, str):
         raise UnexpectedAnswer(f"{source} gave launch {launch_id} without a net; it has {_shown(net)}.")
     try:
-        moment = datetime.fromisoformat(net)
-        # The API's times are UTC, with a Z; one without a zone can mean nothing else.
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = _moment(net)
     except (ValueError, OverflowError):
         raise UnexpectedAnswer(f"{source} gave launch {launch_id} with a net that is no time: {_shown(net)}.") from None
     return Launch(id=launch_id, net=moment, row=row)
@@ -155,6 +187,93 @@ def in_order(launches: Iterable[Launch]) -> list[Launch]:
     return sorted(launches, key=lambda launch: (launch.net, launch.id))
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What is remembered of a launch between two looks at the API."""
+
+    net: datetime
+    last_updated: datetime | None
+    is_final: bool
+
+    @classmethod
+    def of(cls, launch: Launch) -> Standing:
+        """How a launch stands now."""
+        return cls(launch.net, launch.last_updated, launch.is_final)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A launch that is not as it was, or that was not known before."""
+
+    launch: Launch
+    before: Standing | None
+
+    @property
+    def days(self) -> set[date]:
+        """The days that it concerns: where the launch stands, and where it stood."""
+        return {self.launch.day} | ({self.before.net.date()} if self.before else set())
+
+    @property
+    def has_slipped(self) -> bool:
+        """Whether the launch has left the day on which it stood."""
+        return self.before is not None and self.before.net.date() != self.launch.day
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether the launch was still to come, or under way, and now its outcome is known."""
+        return self.launch.is_final and (self.before is None or not self.before.is_final)
+
+    def __str__(self) -> str:
+        day = f"{self.launch.day}" if self.launch.is_dated else f"{self.launch.day}, not dated to the day"
+        said = f"{self.before.net.date()} -> {day}" if self.before and self.has_slipped else day
+        if self.is_outcome:
+            said += f", {self.launch.status}"
+        elif self.before is None:
+            said += ", new"
+        return f"{self.launch.name}: {said}"
+
+
+def changed(standing: Mapping[str, Standing], launches: Iterable[Launch]) -> list[Change]:
+    """The launches that do not stand as they stood, in order."""
+    changes = (Change(launch, standing.get(launch.id)) for launch in in_order(launches))
+    return [change for change in changes if change.before != Standing.of(change.launch)]
+
+
+# Each day between two others is recorded anew with them: some milliseconds and kilobytes of Dagster's, for no news.
+_WIDEST_GAP = timedelta(days=31)
+
+
+def cheapest_ranges(
+    days: Iterable[date], launches_on: Mapping[date, int], page: int = 100
+) -> Iterator[tuple[date, date]]:
+    """Days as first and last day of the ranges in which asking for them takes the fewest requests.
+
+    Args:
+        days: what is to be asked for, in any order.
+        launches_on: how many launches are known to stand on a day; a day that is not in it counts as one launch.
+        page: how many launches a request gives.
+    """
+
+    def requests(start: date, end: date) -> int:
+        launches = (launches_on.get(start + timedelta(days=n), 1) for n in range((end - start).days + 1))
+        return max(1, math.ceil(sum(launches) / page))
+
+    def belongs(day: date, first: date, last: date) -> bool:
+        saved = requests(first, last) + requests(day, day) - requests(first, day)
+        return saved > 0 if day - last > timedelta(days=1) else saved >= 0
+
+    first = last = None
+    for day in sorted(set(days)):
+        if first is None or last is None:
+            first = day
+        elif day - last > _WIDEST_GAP or not belongs(day, first, last):
+            yield first, last
+            first = day
+        last = day
+    if first is not None and last is not None:
+        yield first, last
+
+
 def at(value: Any, path: str) -> Any:
     """What lies at a dotted path in nested objects, or None where the path ends early."""
     for name in path.split("."):
@@ -162,6 +281,12 @@ def at(value: Any, path: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def _moment(text: str) -> datetime:
+    """A time of the API; they are UTC, with a Z, and one without a zone can mean nothing else."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _text(value: Any) -> str | None:

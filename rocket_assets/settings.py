@@ -6,6 +6,7 @@ the names of the variables; who calls it passes the environment in. Nothing here
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,8 +44,18 @@ END_DATE = Setting(
     "last partition, for a closed period; without it, today + DAYS_AHEAD",
 )
 DAYS_AHEAD = Setting("ROCKET_ASSETS_DAYS_AHEAD", "14", "planned days that have a partition")
+POLL_SECONDS = Setting(
+    "ROCKET_ASSETS_POLL_SECONDS",
+    "600",
+    "seconds between two looks at what has changed; each is one request",
+)
+NOTIFY = Setting(
+    "ROCKET_ASSETS_NOTIFY",
+    "",
+    "where to tell of new launches, slips, outcomes and failures: Apprise URLs, separated by spaces or commas",
+)
 
-ALL = (API_URL, API_TOKEN, API_MODE, STORAGE, START_DATE, END_DATE, DAYS_AHEAD)
+ALL = (API_URL, API_TOKEN, API_MODE, STORAGE, START_DATE, END_DATE, DAYS_AHEAD, POLL_SECONDS, NOTIFY)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,8 @@ class Settings:
     start_date: date
     end_date: date | None
     days_ahead: int
+    poll_seconds: int
+    notify: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -78,6 +91,8 @@ class Settings:
             start_date=_date(START_DATE, given(START_DATE)),
             end_date=_date(END_DATE, given(END_DATE)) if given(END_DATE) else None,
             days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
+            poll_seconds=_whole_number(POLL_SECONDS, given(POLL_SECONDS), least=5, most=99_999),
+            notify=notify_addresses(given(NOTIFY)),
         )
         if settings.end_date and settings.end_date < settings.start_date:
             raise _wrong(END_DATE, str(settings.end_date), f"a day from {settings.start_date} on")
@@ -142,10 +157,56 @@ def _date(setting: Setting, value: str) -> date:
         raise _wrong(setting, value, "a date such as 1957-10-04") from None
 
 
-def _whole_number(setting: Setting, value: str) -> int:
-    if not re.fullmatch(r"\d{1,4}", value, re.ASCII):
-        raise _wrong(setting, value, "a whole number from 0 to 9999")
+def _whole_number(setting: Setting, value: str, *, least: int = 0, most: int = 9999) -> int:
+    if not re.fullmatch(r"\d{1,5}", value, re.ASCII) or not least <= int(value) <= most:
+        raise _wrong(setting, value, f"a whole number from {least} to {most}")
     return int(value)
+
+
+def notify_addresses(value: str) -> tuple[str, ...]:
+    """The single addresses in the value of ROCKET_ASSETS_NOTIFY.
+
+    Raises:
+        WrongSetting: one of them is none that Apprise knows.
+    """
+    if not value:
+        return ()
+    # Here and not above, so that only who wants to be told pays for it: Apprise loads all its services.
+    from apprise import Apprise
+    from apprise.utils.parse import parse_urls
+
+    keep_addresses_out_of_logs()
+    addresses = tuple(parse_urls(value))
+    # What stands before the first address it would drop without a word.
+    if not value.lstrip(",; ").startswith(addresses[:1]):
+        raise _wrong_address(1)
+    for number, address in enumerate(addresses, start=1):
+        # A space may be part of an address to Apprise, and would hide that what follows it is none.
+        if re.search(r"\s", address) or Apprise.instantiate(address) is None:
+            raise _wrong_address(number)
+    return addresses
+
+
+def keep_addresses_out_of_logs() -> None:
+    """Let Apprise log nothing but the status of an answer; the rest may show an address, secrets included.
+
+    It stays so, because a service that is no longer waited for goes on in a thread of its own.
+    """
+    logging.getLogger("apprise").addFilter(_only_a_status)
+
+
+def _only_a_status(record: logging.LogRecord) -> bool:
+    status = re.search(r"\berror=\d{3}\b", record.getMessage())
+    if status:
+        record.msg, record.args, record.exc_info = f"A message was not taken: {status[0]}", (), None
+    return bool(status)
+
+
+def _wrong_address(number: int) -> WrongSetting:
+    return WrongSetting(
+        f"{NOTIFY.name}: address {number} is none that Apprise knows and can use here (not shown: it may be a secret); "
+        "what fits are the addresses of https://appriseit.com/services/, separated by spaces or commas."
+    )
 
 
 def _one_of(setting: Setting, value: str, choices: tuple[str, ...]) -> str:

@@ -27,9 +27,9 @@ FLOORS = (
     ("rocket_assets.defs.partitions", "rocket_assets.defs.runs"),
     ("rocket_assets.defs.environment",),
     # The line. Nothing below imports dagster.
-    ("rocket_assets.verification",),
+    ("rocket_assets.verification", "rocket_assets.watch"),
     ("rocket_assets.archive",),
-    ("rocket_assets.launch_library", "rocket_assets.images"),
+    ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications"),
     ("rocket_assets.launches", "rocket_assets.network", "rocket_assets.storage", "rocket_assets.progress"),
     ("rocket_assets.documents", "rocket_assets.settings"),
     ("rocket_assets.errors",),

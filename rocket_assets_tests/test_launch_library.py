@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer, WrongSetting
-from rocket_assets.launch_library import DAY, LaunchDay, LaunchLibrary
+from rocket_assets.launch_library import DAY, LaunchDay, LaunchLibrary, Updates
 from rocket_assets.launches import Launch
 from rocket_assets.network import Timeout
 from rocket_assets.sample_library.paging import page
@@ -773,3 +773,147 @@ def test_a_launch_that_the_library_itself_lists_twice_is_given_once() -> None:
     with ScriptedServer(script) as server, LaunchLibrary(server.url("/2.3.0/")) as library:
         given = list(library.launches(date(2024, 12, 1), date(2024, 12, 31)))
     assert sorted(launch.id for launch in given) == sorted(row["id"] for row in rows)
+
+
+# What was updated
+
+
+BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def updated_at(number: int, moment: datetime, version: str = "2.3.0") -> Row:
+    return at_noon(number, FIRST, version) | {"last_updated": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def updates(url: str, since: datetime | None = None, **more: Any) -> list[Updates]:
+    with asking(url, **more) as library:
+        return list(library.updated(since))
+
+
+def ids(pages: list[Updates]) -> list[str]:
+    return [launch.id for page in pages for launch in page.launches]
+
+
+@pytest.mark.parametrize("version", ["2.2.0", "2.3.0"])
+def test_what_was_updated_comes_latest_first_and_one_page_is_one_request(version: str) -> None:
+    rows = [updated_at(number, BEGIN + number * timedelta(minutes=1), version) for number in range(30)]
+    with serving(rows, version) as server:
+        (page,) = updates(server.url, BEGIN + timedelta(minutes=10), mode="list")
+        (request,) = server.api_requests
+    assert [launch.id for launch in page.launches] == [row["id"] for row in reversed(rows[10:])]
+    assert page.count == 20
+    assert urlsplit(request.path).path == f"/{version}/{'launches' if version == '2.3.0' else 'launch'}/"
+    assert query_of(request.path) == {
+        "mode": "list",
+        "last_updated__gte": "2026-03-01T00:10:00Z",
+        "ordering": "-last_updated,id",
+        "limit": "100",
+        "offset": "0",
+    }
+
+
+def test_without_a_time_everything_was_updated() -> None:
+    rows = [updated_at(number, BEGIN + number * timedelta(minutes=1)) for number in range(250)]
+    with serving(rows) as server:
+        pages = updates(server.url)
+        assert [len(page.launches) for page in pages] == [100, 100, 50]
+        assert ["last_updated__gte" in query_of(request.path) for request in server.api_requests] == [False] * 3
+    assert ids(pages) == [row["id"] for row in reversed(rows)]
+    assert {page.count for page in pages} == {250}
+
+
+def test_where_nothing_was_updated_there_is_one_empty_page() -> None:
+    with serving([updated_at(1, BEGIN)]) as server:
+        assert updates(server.url, BEGIN + timedelta(seconds=1)) == [Updates([], 0)]
+        assert len(server.api_requests) == 1
+
+
+@pytest.mark.parametrize("fraction", [0, 999_999])
+def test_an_update_in_the_very_second_that_is_asked_from_comes(fraction: int) -> None:
+    with serving([updated_at(1, BEGIN)]) as server:
+        assert len(ids(updates(server.url, BEGIN.replace(microsecond=fraction)))) == 1
+
+
+@pytest.mark.parametrize(("before", "same", "after"), [(0, 150, 0), (70, 150, 70), (99, 2, 0), (100, 100, 100)])
+def test_all_the_launches_of_one_second_come_wherever_the_pages_end(before: int, same: int, after: int) -> None:
+    seconds = [0] * before + [1] * same + [2] * after
+    rows = [updated_at(number, BEGIN + timedelta(seconds=second)) for number, second in enumerate(seconds)]
+    with serving(rows) as server:
+        pages = updates(server.url, BEGIN)
+        assert len(server.api_requests) == -(-len(rows) // 100)
+    assert sorted(ids(pages)) == sorted(row["id"] for row in rows)
+
+
+def test_the_next_page_is_asked_for_only_when_it_is_wanted() -> None:
+    with (
+        serving([updated_at(number, BEGIN) for number in range(250)]) as server,
+        asking(server.url) as library,
+    ):
+        assert len(next(library.updated()).launches) == 100
+        assert len(server.api_requests) == library.requests == 1
+
+
+@pytest.mark.parametrize("moved", [0, 3, 4, 11])
+def test_a_launch_that_is_updated_between_two_pages_comes_with_the_first_or_the_second_question(moved: int) -> None:
+    rows = [updated_at(number, BEGIN - number * timedelta(minutes=1)) for number in range(12)]
+
+    def move(number: int) -> None:
+        if number == 1:
+            listed.rows[moved] = updated_at(moved, BEGIN + timedelta(minutes=5))
+
+    listed = Listing(list(rows), then=move)
+    with ScriptedServer(listed) as server:
+        first = updates(server.url("/2.3.0/"), BEGIN - timedelta(days=1))
+        newest = first[0].launches[0].last_updated
+        second = updates(server.url("/2.3.0/"), newest)
+    assert set(ids(first)) | set(ids(second)) == {row["id"] for row in rows}
+    assert ids(second)[0] == rows[moved]["id"]
+
+
+def _without_last_updated(rows: list[Row], query: dict[str, str]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != "last_updated"} for row in rows]
+
+
+def _in_order_of_net(rows: list[Row], query: dict[str, str]) -> list[Row]:
+    return rows[::-1]
+
+
+def _one_is_null(rows: list[Row], query: dict[str, str]) -> list[Row]:
+    return [*rows[:-1], rows[-1] | {"last_updated": None}]
+
+
+@pytest.mark.parametrize("reorder", [_without_last_updated, _in_order_of_net, _one_is_null])
+def test_updates_that_are_not_told_in_order_are_an_unexpected_answer(
+    reorder: Callable[[list[Row], dict[str, str]], list[Row]],
+) -> None:
+    rows = [updated_at(number, BEGIN + number * timedelta(minutes=1)) for number in range(3)]
+    with (
+        ScriptedServer(Listing(rows, reorder=reorder)) as server,
+        pytest.raises(UnexpectedAnswer, match="not in the order of their last update") as caught,
+    ):
+        updates(server.url("/2.3.0/"), BEGIN)
+    assert server.url("/2.3.0/launches/") in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [[], [updated_at(1, BEGIN)]], ids=["empty", "the same"])
+def test_a_page_of_updates_that_repeats_for_ever_is_an_unexpected_answer(rows: list[Row]) -> None:
+    def script(request: Request) -> Answer:
+        return answer(envelope(rows, next=f"http://{request.headers['host']}/2.3.0/launches/?offset=1"))
+
+    with (
+        ScriptedServer(script) as server,
+        pytest.raises(UnexpectedAnswer, match="gave no launch that had not come before"),
+    ):
+        updates(server.url("/2.3.0/"), BEGIN)
+    assert len(server.requests) == 1 + len(rows)
+
+
+def test_a_library_that_does_not_count_is_counted_for() -> None:
+    with ScriptedServer(lambda _: answer(envelope([updated_at(1, BEGIN)], count=None))) as server:
+        assert [page.count for page in updates(server.url("/2.3.0/"))] == [1]
+
+
+@pytest.mark.parametrize(("version", "tells"), [("2.0.0", False), ("2.2.0", True), ("2.3.0", True)])
+def test_the_oldest_version_does_not_tell_when_a_launch_was_updated(version: str, tells: bool) -> None:
+    with asking(f"https://library.example/{version}") as library:
+        assert library.tells_updates is tells

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocket_assets.errors import UnexpectedAnswer
-from rocket_assets.launches import ImageReference, Launch, at, data_version, in_order, parse
+from rocket_assets.launches import (
+    Change,
+    ImageReference,
+    Launch,
+    Standing,
+    at,
+    cheapest_ranges,
+    data_version,
+    in_order,
+    parse,
+)
+from rocket_assets.launches import changed as changes_since
 
 Row = dict[str, Any]
 
@@ -434,3 +446,202 @@ def test_a_path_leads_to_what_lies_there_or_to_nothing(
     value: Mapping[str, Any] | None, path: str, expected: Any
 ) -> None:
     assert at(value, path) == expected
+
+
+# Dates, outcomes and updates
+
+
+@pytest.mark.parametrize(
+    ("row", "is_dated"),
+    [
+        *((NORMAL | {"net_precision": {"id": precision}}, True) for precision in range(6)),
+        *((NORMAL | {"net_precision": {"id": precision}}, False) for precision in range(6, 17)),
+        (NORMAL | {"net_precision": None}, True),
+        (LIST_2_2_0, True),
+        (LIST_2_2_0 | {"net_precision": {"id": 7, "name": "Month", "abbrev": "M"}}, False),
+        (NORMAL_2_0_0, True),
+        (NORMAL_2_0_0 | {"tbddate": True}, False),
+        (NORMAL_2_0_0 | {"tbdtime": True}, True),
+    ],
+)
+def test_a_launch_that_is_known_to_the_week_or_less_is_not_dated(row: Row, is_dated: bool) -> None:
+    assert parse(row, SOURCE).is_dated is is_dated
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final"), [(3, True), (4, True), (7, True), *((n, False) for n in (1, 2, 5, 6, 8, 9))]
+)
+def test_a_success_and_two_kinds_of_failure_are_final(status: int, is_final: bool) -> None:
+    for row in (NORMAL, LIST_2_2_0, NORMAL_2_0_0):
+        assert parse(row | {"status": {"id": status}}, SOURCE).is_final is is_final
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("2026-03-05T04:00:00Z", datetime(2026, 3, 5, 4, tzinfo=UTC)),
+        ("2026-03-05T04:00:00.5Z", datetime(2026, 3, 5, 4, 0, 0, 500_000, tzinfo=UTC)),
+        (None, None),
+        ("", None),
+        ("yesterday", None),
+        (1772323200, None),
+        ("9999-12-31T23:00:00-02:00", None),
+    ],
+)
+def test_a_last_update_is_a_moment_or_unknown(told: Any, expected: datetime | None) -> None:
+    assert launch(last_updated=told).last_updated == expected
+
+
+def test_version_2_0_0_tells_no_last_update() -> None:
+    assert parse(NORMAL_2_0_0, SOURCE).last_updated is None
+
+
+# Changes
+
+
+MARCH_5, MARCH_7 = date(2026, 3, 5), date(2026, 3, 7)
+GO = {"id": 1, "name": "Go for Launch", "abbrev": "Go"}
+DIALECTS = {"2.3.0": NORMAL, "2.2.0": LIST_2_2_0, "2.0.0": NORMAL_2_0_0}
+IMPRECISE = {
+    "2.3.0": {"net_precision": {"id": 7}},
+    "2.2.0": {"net_precision": {"id": 6}},
+    "2.0.0": {"tbddate": True},
+}
+
+
+@pytest.mark.parametrize("version", DIALECTS)
+@pytest.mark.parametrize(
+    ("before", "now", "said", "days"),
+    [
+        (None, {}, "2026-03-05, new", {MARCH_5}),
+        ({}, {"image": None}, "2026-03-05", {MARCH_5}),
+        ({}, {"net": "2026-03-07T02:10:00Z"}, "2026-03-05 -> 2026-03-07", {MARCH_5, MARCH_7}),
+        ({"net": "2026-03-07T02:10:00Z"}, {}, "2026-03-07 -> 2026-03-05", {MARCH_5, MARCH_7}),
+        ({}, {"net": "2026-03-05T23:59:59Z"}, "2026-03-05", {MARCH_5}),
+        ({}, {"status": NORMAL["status"]}, "2026-03-05, Success", {MARCH_5}),
+        (None, {"status": NORMAL["status"]}, "2026-03-05, Success", {MARCH_5}),
+        ({"status": NORMAL["status"]}, {"status": NORMAL["status"], "image": None}, "2026-03-05", {MARCH_5}),
+        (
+            {"net": "2026-03-07T02:10:00Z"},
+            {"status": {"id": 4, "name": "Failure"}},
+            "2026-03-07 -> 2026-03-05, Failure",
+            {MARCH_5, MARCH_7},
+        ),
+    ],
+    ids=["new", "updated", "slipped", "earlier", "hours", "flown", "new and flown", "flown before", "all at once"],
+)
+def test_a_change_says_what_happened_and_concerns_where_the_launch_stands_and_stood(
+    version: str, before: Row | None, now: Row, said: str, days: set[date]
+) -> None:
+    row = DIALECTS[version] | {"status": GO}
+    stood = None if before is None else Standing.of(parse(row | before, SOURCE))
+    change = Change(parse(row | now, SOURCE), stood)
+    assert str(change) == f"{row['name']}: {said}"
+    assert change.days == days
+
+
+@pytest.mark.parametrize("version", DIALECTS)
+def test_a_change_says_whether_the_launch_is_dated_to_the_day(version: str) -> None:
+    row = DIALECTS[version] | {"status": GO}
+    stood = Standing.of(parse(row, SOURCE))
+    month = parse(row | IMPRECISE[version] | {"net": "2026-03-31T00:00:00Z"}, SOURCE)
+    assert str(Change(month, stood)) == f"{row['name']}: 2026-03-05 -> 2026-03-31, not dated to the day"
+    assert str(Change(month, None)) == f"{row['name']}: 2026-03-31, not dated to the day, new"
+    assert str(Change(parse(row, SOURCE), Standing.of(month))) == f"{row['name']}: 2026-03-31 -> 2026-03-05"
+
+
+def test_what_changed_is_what_does_not_stand_as_it_stood_in_order() -> None:
+    same, new, slipped = launch(id="same"), launch(id="new"), launch(id="slipped", net="2026-03-01T00:00:00Z")
+    updated = launch(id="updated", last_updated="2026-03-06T00:00:00Z")
+    flown = launch(id="flown")
+    standing = {
+        "same": Standing.of(same),
+        "slipped": Standing.of(launch(id="slipped")),
+        "updated": Standing.of(launch(id="updated")),
+        "flown": Standing.of(launch(id="flown", status=GO)),
+        "not asked about": Standing.of(same),
+    }
+    changes = changes_since(standing, [updated, same, new, flown, slipped])
+    assert [change.launch.id for change in changes] == ["slipped", "flown", "new", "updated"]
+    assert [change.before for change in changes] == [standing.get(change.launch.id) for change in changes]
+    assert [change.has_slipped for change in changes] == [True, False, False, False]
+    assert [change.is_outcome for change in changes] == [False, True, True, False]
+    assert changes_since(standing, []) == []
+
+
+# Ranges of days
+
+
+def march(number: int) -> date:
+    return date(2026, 3, 1) + timedelta(days=number - 1)
+
+
+def requests_for(start: date, end: date, launches_on: Mapping[date, int]) -> int:
+    days = [start + timedelta(days=number) for number in range((end - start).days + 1)]
+    return max(1, -(-sum(launches_on.get(day, 1) for day in days) // 100))
+
+
+@pytest.mark.parametrize(
+    ("days", "launches_on", "expected"),
+    [
+        ([], {}, []),
+        ([5], {}, [(5, 5)]),
+        ([5, 6], {}, [(5, 6)]),
+        ([5, 7], {}, [(5, 7)]),
+        ([5, 36], {}, [(5, 36)]),
+        ([5, 37], {}, [(5, 5), (37, 37)]),
+        ([5, 36, 67], {}, [(5, 67)]),
+        ([5, 6], {5: 100, 6: 100}, [(5, 6)]),
+        ([5, 6], {5: 250, 6: 250}, [(5, 6)]),
+        ([5, 7], {5: 100, 7: 100}, [(5, 5), (7, 7)]),
+        ([5, 7], {5: 99, 6: 1, 7: 1}, [(5, 5), (7, 7)]),
+        ([5, 7], {5: 98, 6: 1, 7: 1}, [(5, 7)]),
+        ([5, 7], {5: 250}, [(5, 7)]),
+        ([5, 7], {5: 300}, [(5, 5), (7, 7)]),
+        ([5, 7], {5: 1, 6: 250, 7: 1}, [(5, 5), (7, 7)]),
+        ([5, 7], {5: 0, 6: 0, 7: 0}, [(5, 7)]),
+        ([7, 5, 6, 5, 40, 7], {}, [(5, 7), (40, 40)]),
+    ],
+)
+def test_days_are_asked_for_in_the_ranges_that_take_the_fewest_requests(
+    days: list[int], launches_on: dict[int, int], expected: list[tuple[int, int]]
+) -> None:
+    counts = {march(number): launches for number, launches in launches_on.items()}
+    found = list(cheapest_ranges(map(march, days), counts))
+    assert found == [(march(start), march(end)) for start, end in expected]
+
+
+def test_a_day_with_250_launches_costs_three_requests_and_is_left_alone_where_company_saves_nothing() -> None:
+    counts = {march(5): 250, march(8): 99}
+    assert requests_for(march(5), march(5), counts) == 3
+    assert list(cheapest_ranges([march(5), march(8)], counts)) == [(march(5), march(5)), (march(8), march(8))]
+
+
+@given(
+    numbers=st.lists(st.integers(1, 200), max_size=40),
+    counts=st.dictionaries(st.integers(1, 200), st.integers(0, 260), max_size=60),
+    data=st.data(),
+)
+def test_ranges_cover_the_days_with_no_more_requests_than_one_a_day_and_stay_apart(
+    numbers: list[int], counts: dict[int, int], data: st.DataObject
+) -> None:
+    days = [march(number) for number in numbers]
+    launches_on = {march(number): launches for number, launches in counts.items()}
+    found = list(cheapest_ranges(days, launches_on))
+    wanted = set(days)
+    assert all(any(start <= day <= end for start, end in found) for day in wanted)
+    assert all(start <= end and {start, end} <= wanted for start, end in found)
+    assert sum(requests_for(*one, launches_on) for one in found) <= sum(
+        requests_for(day, day, launches_on) for day in wanted
+    )
+    # Neighbours are never asked for apart: together they cost no more.
+    assert all(after[0] - before[1] > timedelta(days=1) for before, after in pairwise(found))
+    for start, end in found:
+        inside = sorted(day for day in wanted if start <= day <= end)
+        assert all(later - earlier <= timedelta(days=31) for earlier, later in pairwise(inside))
+    assert list(cheapest_ranges(data.draw(st.permutations(days * 2)), launches_on)) == found
+
+
+def test_the_size_of_a_page_is_what_makes_a_range_dear() -> None:
+    assert list(cheapest_ranges([march(5), march(7)], {}, page=2)) == [(march(5), march(5)), (march(7), march(7))]
+    assert list(cheapest_ranges([march(5), march(7)], {}, page=3)) == [(march(5), march(7))]

@@ -19,6 +19,8 @@ DEFAULTS = {
     "start_date": date(1957, 10, 4),
     "end_date": None,
     "days_ahead": 14,
+    "poll_seconds": 600,
+    "notify": (),
 }
 
 
@@ -54,6 +56,17 @@ def test_settings_are_documented_and_belong_to_us() -> None:
         ("END_DATE", "1957-10-04", "end_date", date(1957, 10, 4)),
         ("DAYS_AHEAD", "0", "days_ahead", 0),
         ("DAYS_AHEAD", "9999", "days_ahead", 9999),
+        ("POLL_SECONDS", "5", "poll_seconds", 5),
+        ("POLL_SECONDS", "99999", "poll_seconds", 99999),
+        ("NOTIFY", "json://host/a json://host/b", "notify", ("json://host/a", "json://host/b")),
+        ("NOTIFY", "json://host/a, json://host/b\njson://c", "notify", ("json://host/a", "json://host/b", "json://c")),
+        ("NOTIFY", "mailto://u:p@gmail.com?to=a@b.de,c@d.de", "notify", ("mailto://u:p@gmail.com?to=a@b.de,c@d.de",)),
+        (
+            "NOTIFY",
+            "mailto://u:p@gmail.com?to=a@b.de,c@d.de,json://host",
+            "notify",
+            ("mailto://u:p@gmail.com?to=a@b.de,c@d.de", "json://host"),
+        ),
     ],
     ids=str,
 )
@@ -89,6 +102,10 @@ def test_a_value_that_fits_is_taken(variable: str, text: str, name: str, value: 
         ("DAYS_AHEAD", "10000", "a whole number from 0 to 9999"),
         ("DAYS_AHEAD", "٣", "a whole number from 0 to 9999"),
         ("DAYS_AHEAD", "two weeks", "a whole number from 0 to 9999"),
+        ("POLL_SECONDS", "4", "a whole number from 5 to 99999"),
+        ("POLL_SECONDS", "0", "a whole number from 5 to 99999"),
+        ("POLL_SECONDS", "100000", "a whole number from 5 to 99999"),
+        ("POLL_SECONDS", "10.0", "a whole number from 5 to 99999"),
     ],
     ids=str,
 )
@@ -143,4 +160,37 @@ def test_credentials_in_an_address_are_refused_without_being_shown(url: str) -> 
     with pytest.raises(WrongSetting, match="ROCKET_ASSETS_API_URL") as raised:
         Settings.read({"ROCKET_ASSETS_API_URL": url})
     assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+def test_the_addresses_to_tell_are_not_in_what_settings_look_like() -> None:
+    settings = Settings.read({"ROCKET_ASSETS_NOTIFY": f"json://user:{SECRET}@host/{SECRET}"})
+    assert settings.notify == (f"json://user:{SECRET}@host/{SECRET}",)
+    assert SECRET not in repr(settings) + str(settings) + f"{settings}"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (SECRET, 1),
+        (f"rocket://user:{SECRET}@", 1),
+        (f"unknown://{SECRET}", 1),
+        (f"https://example.org/{SECRET}", 1),
+        (f"slack://{SECRET}", 1),
+        (f"json://host/a,unknown://{SECRET}", 2),
+        (f"json://host/a json://host/b slack://{SECRET} json://host/c", 3),
+        (f"discord:/{SECRET}, json://host", 1),
+        (f"json://host/{SECRET} slack:/x", 1),
+        (f"json://host/{SECRET}, discord:/x, json://host/b", 1),
+        (f"{SECRET}-json://host", 1),
+        (",", 1),
+    ],
+)
+def test_an_address_that_apprise_does_not_know_is_named_by_its_number_and_not_shown(
+    text: str, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
+    with pytest.raises(WrongSetting, match=f"^ROCKET_ASSETS_NOTIFY: address {number} is none") as raised:
+        Settings.read({"ROCKET_ASSETS_NOTIFY": text})
+    assert SECRET not in str(raised.value) + caplog.text
     assert raised.value.__cause__ is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +17,11 @@ from hypothesis import strategies as st
 from rocket_assets.archive import Archive
 from rocket_assets.errors import Missing, Unavailable
 from rocket_assets.launch_library import LaunchLibrary
-from rocket_assets.launches import Standing, parse
+from rocket_assets.launches import parse
+from rocket_assets.memory import Memory
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
-from rocket_assets.watch import VERSION, Due, Look, Memory, Place, Range, Watch
+from rocket_assets.watch import Look, Range, Watch
 from rocket_assets_tests.replay import Clock
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
 
@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GO, SUCCESS = 1, 3
 
-EMPTY = Memory()
+EMPTY, LOST = Memory(), Memory(was_lost=True)
 
 
 def on(number: int) -> date:
@@ -493,107 +493,6 @@ def test_a_launch_that_goes_to_and_fro_gives_other_keys_each_time(world: World) 
         seen += keys(look)
         world.clock.advance(MINUTE)
     assert len(set(seen)) == len(seen) == 6
-
-
-# The memory
-
-
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-DATES = st.dates(date(1957, 10, 4), date(2100, 1, 1))
-NAMES = st.text(max_size=20)
-STANDINGS = st.builds(Standing, MOMENTS, st.none() | MOMENTS, st.booleans())
-DUES = st.builds(
-    Due,
-    st.frozensets(DATES, max_size=3),
-    st.none() | DATES,
-    st.none() | MOMENTS,
-    NAMES | st.just("\ud800 ☄"),
-    MOMENTS,
-    st.integers(0, 6),
-)
-MEMORIES = st.builds(
-    Memory,
-    since=st.none() | MOMENTS,
-    begun=st.none() | MOMENTS,
-    unread=st.none() | st.tuples(MOMENTS, MOMENTS),
-    standing=st.dictionaries(NAMES, STANDINGS, max_size=3),
-    places=st.dictionaries(st.from_regex(r"[0-9a-f]{8}", fullmatch=True), st.builds(Place, DATES, st.booleans())),
-    due=st.dictionaries(NAMES, DUES, max_size=3),
-    asleep_until=st.none() | MOMENTS,
-    was_lost=st.booleans(),
-)
-
-
-@given(MEMORIES)
-def test_a_memory_is_read_as_it_was_written(memory: Memory) -> None:
-    text = memory.dump()
-    assert Memory.read(text) == memory
-    assert Memory.read(text).dump() == text
-    assert text.isascii()
-
-
-@given(MEMORIES)
-def test_the_order_in_which_things_were_remembered_changes_no_text(memory: Memory) -> None:
-    def turned(mapping: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(reversed(list(mapping.items())))
-
-    other = replace(memory, standing=turned(memory.standing), places=turned(memory.places), due=turned(memory.due))
-    assert other.dump() == memory.dump()
-
-
-A_MEMORY = Memory(
-    since=NOW,
-    standing={"a": Standing(NOW, NOW, False)},
-    due={"a": Due(frozenset({on(1)}), on(1), NOW, "A", NOW, 1)},
-    asleep_until=NOW,
-)
-LOST = Memory(was_lost=True)
-
-
-@pytest.mark.parametrize("text", [None, ""])
-def test_no_memory_is_none_that_was_lost(text: str | None) -> None:
-    assert Memory.read(text) == EMPTY
-
-
-def test_a_memory_that_is_cut_anywhere_was_lost() -> None:
-    text = A_MEMORY.dump()
-    assert [Memory.read(text[:length]) for length in range(1, len(text))] == [LOST] * (len(text) - 1)
-
-
-@pytest.mark.parametrize(
-    "text", ["no JSON", "[]", "17", "null", '"text"', "true", "{}", "[" * 100_000, '{"version":1}']
-)
-def test_a_text_that_is_no_memory_was_lost(text: str) -> None:
-    assert Memory.read(text) == LOST
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (path, value)
-        for path, values in {
-            "version": [VERSION + 1, VERSION - 1, str(VERSION), None],
-            "since": [17, "soon", [], "2026-03-05", "2026-03-05T00:00:00"],
-            "asleep_until": [17, "soon", {}],
-            "standing": [None, 17, [], "a", {"a": None}, {"a": []}, {"a": [said(NOW)]}, {"a": [None, None, 0]}],
-            "due": [None, 17, [], "a", {"a": None}, {"a": {}}],
-            "due.a.days": [None, 17, "2026-03-05", [17], ["soon"]],
-            "due.a.day": [17, "soon", []],
-            "due.a.last_updated": [17, "soon"],
-            "due.a.at": [None, 17, "soon", "2026-03-05"],
-            "due.a.asked": [None, "often", [], float("inf")],
-        }.items()
-        for value in values
-    ],
-)
-def test_a_memory_with_something_else_in_a_place_was_lost(path: str, value: Any) -> None:
-    document = json.loads(A_MEMORY.dump())
-    *way, last = path.split(".")
-    inner = document
-    for name in way:
-        inner = inner[name]
-    inner[last] = value
-    assert Memory.read(json.dumps(document)) == LOST
 
 
 def test_a_lost_memory_asks_for_what_changed_within_a_week_and_is_not_stored(world: World) -> None:

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import dagster as dg
@@ -25,7 +26,7 @@ import dagster as dg
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
 from rocket_assets.defs.assets import POOL
-from rocket_assets.defs.runs import RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
+from rocket_assets.defs.runs import COMMAND, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
 from rocket_assets.storage import Storage
 
 ASSETS = ("launches", "launch_images")
@@ -134,23 +135,32 @@ class Backfill:
     def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
         wanted = outcome.wanted
         for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
-            for asset in ASSETS:
-                chosen = [day for day in chunk if day in wanted.get(asset, ())]
-                if asset == "launch_images":
-                    chosen = [day for day in chosen if not _lost(outcome, "launches", day)]
-                for start, end in ranges(chosen):
-                    failed = self._run_to_its_end(asset, start, end, outcome, pressed)
-                    if failed and failed.retryable and asset == "launches":
-                        return
+            tried: set[date] = set()
+            bring_images = partial(self._bring_images, chunk, tried, outcome, pressed)
+            for start, end in ranges([day for day in chunk if day in wanted.get("launches", ())]):
+                failed = self._run_to_its_end(start, end, outcome, pressed, bring_images)
+                if failed and failed.retryable:
+                    return
+            bring_images()
+
+    def _bring_images(
+        self, chunk: Sequence[date], tried: set[date], outcome: Outcome, pressed: threading.Event
+    ) -> None:
+        """Bring the pictures of the days whose launches stand, each day once."""
+        wanted = outcome.wanted.get("launch_images", ())
+        chosen = [day for day in chunk if day in wanted and day not in tried and not _lost(outcome, "launches", day)]
+        tried.update(chosen)
+        for start, end in ranges(chosen):
+            if failed := self._run("launch_images", start, end, outcome, pressed):
+                outcome.failures.append(failed)
 
     def _run_to_its_end(
-        self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event
+        self, start: date, end: date, outcome: Outcome, pressed: threading.Event, meanwhile: Callable[[], None]
     ) -> Failed | None:
-        """Run a range, and run what is left of it again after each wait that the throttle asks for."""
+        """Run a range of launches, and run what is left of it again after each wait that the throttle asks for."""
         while True:
-            if asset == "launches":
-                self._wait_for_the_pool(pressed)
-            failed = self._run(asset, start, end, outcome, pressed)
+            self._wait_for_the_pool(pressed)
+            failed = self._run("launches", start, end, outcome, pressed)
             if failed is None:
                 return None
             if failed.retry_after is None:
@@ -158,8 +168,10 @@ class Backfill:
                 return failed
             until = datetime.now(UTC) + timedelta(seconds=failed.retry_after)
             self._on_wait(f"The throttle of the Launch Library is reached; going on at {until:%H:%M:%S} UTC.")
-            _wait(pressed, failed.retry_after)
-            start = next((day for day in _days(start, end) if (asset, day) not in outcome.recorded), end)
+            # The pictures do not come from the library: the wait is long enough for those of the days that stand.
+            meanwhile()
+            _wait(pressed, max(0.0, (until - datetime.now(UTC)).total_seconds()))
+            start = next((day for day in _days(start, end) if ("launches", day) not in outcome.recorded), end)
 
     def _run(self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event) -> Failed | None:
         run_id = str(uuid4())
@@ -171,6 +183,7 @@ class Backfill:
                 tags={
                     **_process_tags(os.getpid()),
                     WAITS_OUTSIDE: "true",
+                    COMMAND: "backfill",
                     # Who started it starts it again; the daemon has no part in it.
                     "dagster/max_retries": "0",
                     "dagster/asset_partition_range_start": start.isoformat(),

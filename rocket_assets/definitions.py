@@ -1,17 +1,35 @@
 """The door: everything that Dagster sees, on one page."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import dagster as dg
 
-from rocket_assets.defs import assets
+from rocket_assets.defs import assets, jobs, schedules, sensors
 from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.defs.resources import resources
 from rocket_assets.settings import Settings
 
 
-def definitions(settings: Settings) -> dg.Definitions:
-    """The project with these settings; the days alone are those of the environment that it was imported in."""
+def utc_now() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
+def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.Definitions:
+    """The project with these settings; the days alone are those of the environment that it was imported in.
+
+    The clock is that of the sensors; inside an asset there is none.
+    """
     return dg.Definitions(
         assets=[assets.library, assets.launches, assets.launch_images],
+        jobs=[jobs.bring_launches],
+        schedules=[schedules.launches_around_today(settings)],
+        sensors=[
+            sensors.launch_library_changes(settings, clock),
+            sensors.launch_images_follow(),
+            *([sensors.tell_news(), sensors.tell_failures()] if settings.notify else []),
+        ],
         resources=resources(settings),
         # A run is a few seconds of network and disk: a process for each of its steps would cost more than the work.
         executor=dg.in_process_executor,

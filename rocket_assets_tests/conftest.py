@@ -12,14 +12,15 @@ import dagster as dg
 import pytest
 
 # Before anything of ours is imported: what the days are is read from the environment at import.
-for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") and name != "ROCKET_ASSETS_RECORDINGS"]:
+_OF_THE_TESTS = ("ROCKET_ASSETS_RECORDINGS", "ROCKET_ASSETS_FULL_REPLAY")
+for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") and name not in _OF_THE_TESTS]:
     del os.environ[_name]
 
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.project import Project
 
-_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "ROCKET_ASSETS_RECORDINGS")
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", *_OF_THE_TESTS)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rocket_assets.backfill import ASSETS, DAY, DAYS_PER_CHUNK, Backfill, Recorded, chunks, ranges
 from rocket_assets.defs.partitions import days as partitions
+from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key
 from rocket_assets_tests.project import Project, days
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
@@ -159,3 +160,24 @@ def test_it_waits_until_no_other_run_asks_the_api(project: Project) -> None:
     work = Backfill(project.instance, lambda _: None, on_wait, definitions=project.definitions)
     assert work.bring({"launches": [FIRST]}).not_standing == []
     assert said == ["Another run is asking the Launch Library; going on when it is done."]
+
+
+def test_while_the_throttle_is_waited_for_the_pictures_of_the_days_that_stand_come_and_come_once(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """180 launches are two pages, and the throttle takes one request in two seconds."""
+    rows = [
+        {"id": f"id-{n}", "name": f"Launch {n}", "net": f"2024-12-0{n // 60 + 1}T00:00:00Z", "image": None}
+        for n in range(180)
+    ]
+    told: list[tuple[str, date]] = []
+    with LibraryServer(rows=lambda _: rows, throttle=1, throttle_window=timedelta(seconds=2)) as server:
+        project = Project(server.url, storage, instance)
+        work = Backfill(instance, lambda day: told.append((day.asset, day.day)), definitions=project.definitions)
+        outcome = work.bring(both(list(days(FIRST, 3))))
+        answers = [request.status for request in server.api_requests]
+    assert outcome.not_standing == []
+    assert not outcome.failures
+    assert told == [(asset, day) for day in days(FIRST, 3) for asset in ASSETS]
+    # A day of which a page held only a part is asked for whole: an hour later the part may no longer be true.
+    assert answers == [200, 429, 200, 429, 200]

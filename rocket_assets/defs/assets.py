@@ -13,6 +13,7 @@ import dagster as dg
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs import checks, metadata
+from rocket_assets.defs.conditions import LaunchesMovedOn
 from rocket_assets.defs.partitions import days
 from rocket_assets.defs.runs import (
     days_of_run,
@@ -23,7 +24,7 @@ from rocket_assets.defs.runs import (
     refuse_to_skip,
     wait_for,
 )
-from rocket_assets.errors import RateLimited, RocketAssetsError
+from rocket_assets.errors import RocketAssetsError, Unavailable
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import data_version
@@ -113,23 +114,27 @@ def launches(
                 data_version=data_version(day.launches),
                 metadata=metadata.of_launches(day, storage, changed=changed),
             )
-    except RateLimited as error:
-        raise wait_for(context, error) from error
+    except Unavailable as error:
+        again = wait_for(context, error)
+        if isinstance(again, dg.RetryRequested):
+            raise again from error
+        broken_off = again
     except RocketAssetsError as error:
-        broken_off = error
+        broken_off = failure(error)
     yield from checks.evaluate(
         checks.of_launches, archive, [day for day in days_of_run(context) if day not in not_done]
     )
     if broken_off:
-        raise failure(broken_off) from broken_off
+        raise broken_off
     if errors:
-        raise failed_days(errors, total=len(context.partition_keys))
+        raise failed_days(context, errors)
 
 
 @daily_asset(
     days_per_run=IMAGES_PER_RUN,
     checked_by=checks.of_images,
     deps=[launches],
+    automation_condition=LaunchesMovedOn(dg.AssetKey("launches")) & ~dg.AutomationCondition.in_progress(),
     kinds={"jpeg", "png"},
     metadata={
         "layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them"),
@@ -154,7 +159,7 @@ def launch_images(
             yield recorded(
                 context,
                 day.day,
-                data_version=day.manifest.data_version,
+                data_version=f"{day.manifest.launches_version}-{day.manifest.data_version}",
                 metadata=metadata.of_images(day, day.manifest, image_library, storage),
             )
         elif day.error:
@@ -162,4 +167,4 @@ def launch_images(
             context.log.warning(f"{day.day} is not done: {day.error} {day.error.advice}")
     yield from checks.evaluate(checks.of_images, archive, brought)
     if errors:
-        raise failed_days(errors, total=len(context.partition_keys))
+        raise failed_days(context, errors)

@@ -28,6 +28,7 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
             {
                 "name": launch.name,
                 "NET": f"{launch.net:%Y-%m-%d %H:%M:%S}Z",
+                "precision": launch.precision or "",
                 "status": launch.status or "",
                 "rocket": launch.rocket or "",
                 "picture": launch.image.url if launch.image else "",
@@ -37,6 +38,8 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
     ]
     return {
         "launches": dg.MetadataValue.int(len(brought.launches)),
+        # Known to the month or the year only, and put on the last day of it.
+        "not_dated_to_the_day": dg.MetadataValue.int(sum(not launch.is_dated for launch in brought.launches)),
         "dagster/partition_row_count": dg.MetadataValue.int(len(brought.launches)),
         "api_requests": dg.MetadataValue.int(brought.requests),
         "changed": dg.MetadataValue.bool(changed),

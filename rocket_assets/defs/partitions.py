@@ -4,7 +4,7 @@ All assets have the same partitions: one a UTC day, from the first day of the ar
 of a partition is its date, and its window is the only clock inside an asset.
 """
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -20,6 +20,11 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
         return dg.DailyPartitionsDefinition(start, end_date=(settings.end_date + timedelta(days=1)).isoformat())
     # Dagster's last partition is yesterday; an offset of 1 makes it today.
     return dg.DailyPartitionsDefinition(start, end_offset=settings.days_ahead + 1)
+
+
+def bounds(settings: Settings, today: date) -> tuple[date, date]:
+    """The first and the last day that have a partition on a given day."""
+    return settings.start_date, settings.end_date or today + timedelta(days=settings.days_ahead)
 
 
 days = daily_partitions(SETTINGS)

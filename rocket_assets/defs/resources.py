@@ -1,7 +1,7 @@
 """Dagster's handles on the plain half: the API, the storage, the pictures.
 
-Each is made from the settings, is shown in the UI with its configuration, and hands the asset a plain object. The token
-is passed as the name of its variable, so that its value is in no snapshot and no event.
+Each is made from the settings, is shown in the UI with its configuration, and hands the asset a plain object. Secrets
+are passed as the names of their variables, so that their values are in no snapshot and no event.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ import dagster as dg
 
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
-from rocket_assets.settings import API_TOKEN, Settings
+from rocket_assets.notifications import Notifier
+from rocket_assets.settings import API_TOKEN, NOTIFY, Settings, notify_addresses
 from rocket_assets.storage import Storage
 
 
@@ -37,11 +38,16 @@ class StorageResource(dg.ConfigurableResource[Storage]):
     """Where launches and pictures are kept."""
 
     uri: str
+    writes: bool = True
 
     def create_resource(self, context: dg.InitResourceContext) -> Storage:
-        """The folder or bucket behind the URI; that we may write there is made sure of before anything is asked for."""
+        """The folder or bucket behind the URI.
+
+        Who is to write there learns now, before anything is asked for, whether that can be done.
+        """
         storage = Storage(self.uri)
-        storage.ensure_writable()
+        if self.writes:
+            storage.ensure_writable()
         return storage
 
 
@@ -62,14 +68,29 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
             yield library
 
 
+class NotifierResource(dg.ConfigurableResource[Notifier]):
+    """Who is told of news and failures."""
+
+    addresses: str
+
+    def create_resource(self, context: dg.InitResourceContext) -> Notifier:
+        """The services that the addresses name."""
+        return Notifier(notify_addresses(self.addresses))
+
+
 def resources(settings: Settings) -> dict[str, object]:
-    """The resources that these settings ask for, by the names under which assets take them."""
+    """The resources that these settings ask for, by the names under which assets and sensors take them."""
+
+    def library(mode: str) -> LaunchLibraryResource:
+        token = dg.EnvVar(API_TOKEN.name) if settings.api_token else None
+        return LaunchLibraryResource(url=settings.api_url, mode=mode, token=token)
+
     return {
-        "launch_library": LaunchLibraryResource(
-            url=settings.api_url,
-            mode=settings.api_mode,
-            token=dg.EnvVar(API_TOKEN.name) if settings.api_token else None,
-        ),
+        "launch_library": library(settings.api_mode),
+        # A look for changes needs no more than a `list` answer says, and that is a ninth of the bytes.
+        "launch_list": library("list"),
         "storage": StorageResource(uri=settings.storage),
+        "stored": StorageResource(uri=settings.storage, writes=False),
         "image_library": ImageLibraryResource(storage_uri=settings.storage),
+        **({"notifier": NotifierResource(addresses=dg.EnvVar(NOTIFY.name))} if settings.notify else {}),
     }

@@ -7,11 +7,12 @@ holds is none of this module's business.
 
 from collections.abc import Mapping
 from datetime import date
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
 
-from rocket_assets.errors import RateLimited, RocketAssetsError
+from rocket_assets.errors import RateLimited, RocketAssetsError, Unavailable
 
 RETRYABLE = "retryable"
 """The metadata of a failed step that says whether trying again may help."""
@@ -22,8 +23,37 @@ RETRY_AFTER = "retry_after"
 WAITS_OUTSIDE = "rocket_assets/waits_outside"
 """The tag of a run whose launcher waits for the throttle itself."""
 
+DATA_VERSION = "dagster/data_version"
+"""The tag of a record that says what the day holds; it changes when that does."""
+
+BECAUSE = "rocket_assets/because"
+"""The tag of a run that nobody started by hand: why it was started."""
+
+COMMAND = "rocket_assets/command"
+"""The tag of a run that a command of ours has started in its own process."""
+
 # A wait is at most an hour, and a step asks for a few pages only: more waits than this mean that something is wrong.
 _MAX_WAITS = 100
+
+_PATIENCE = (30, 120, 600)
+"""Seconds to wait for a server that does not answer, before the first, second and third new try."""
+
+
+_DAY, _START, _END = "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def tags_for_days(start: date, end: date) -> dict[str, str]:
+    """The tags that make a run one of these days, as Dagster knows them; of one day alone it knows by itself."""
+    return {} if start == end else {_START: start.isoformat(), _END: end.isoformat()}
+
+
+def days_of_tags(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """The first and the last day of a run with these tags, or None if it is not one of days."""
+    start, end = tags.get(_START, tags.get(_DAY)), tags.get(_END, tags.get(_DAY))
+    try:
+        return (date.fromisoformat(start), date.fromisoformat(end)) if start and end else None
+    except ValueError:
+        return None
 
 
 def days_to_bring(context: dg.AssetExecutionContext) -> list[date]:
@@ -57,7 +87,7 @@ def recorded(
         context.asset_key,
         partition=day.isoformat(),
         metadata=dict(metadata),
-        tags={"dagster/data_version": data_version},
+        tags={DATA_VERSION: data_version},
     )
 
 
@@ -66,8 +96,8 @@ def refuse_to_skip(context: dg.AssetExecutionContext, downstream: str) -> None:
 
     A backfill gives each asset a run of its own; only a run put together by hand can have both.
     """
-    selection = context.run.asset_selection
-    if len(context.partition_keys) > 1 and (selection is None or dg.AssetKey(downstream) in selection):
+    brings = context.job_def.asset_layer.executable_asset_keys
+    if len(context.partition_keys) > 1 and dg.AssetKey(downstream) in brings:
         raise dg.Failure(
             f"A run over several days brings one asset at a time, and this one was also to bring {downstream}. "
             "Launch it as a backfill, or one asset after the other.",
@@ -76,16 +106,35 @@ def refuse_to_skip(context: dg.AssetExecutionContext, downstream: str) -> None:
         )
 
 
-def wait_for(context: dg.AssetExecutionContext, error: RateLimited) -> dg.RetryRequested | dg.Failure:
-    """What to raise at the API's throttle: Dagster frees the pool's slot, waits, and runs the step again.
+def wait_for(context: dg.AssetExecutionContext, error: Unavailable) -> dg.RetryRequested | dg.Failure:
+    """What to raise where trying again later helps: Dagster frees the pool's slot, waits, and runs the step again.
+
+    The API's throttle is waited for as long as it says, as often as it takes. A server that does not answer is asked
+    again a few times, further and further apart, and then the step fails.
 
     A run of the command line ends instead, and says how long to wait: in its process Dagster's wait would be silent,
     and deaf to Ctrl-C.
     """
+    is_throttled = isinstance(error, RateLimited)
     if WAITS_OUTSIDE in context.run.tags:
-        metadata = {RETRYABLE: True, RETRY_AFTER: error.retry_after}
+        metadata = {RETRYABLE: True} | ({RETRY_AFTER: error.retry_after} if is_throttled else {})
         return dg.Failure(f"{error} {error.advice}", metadata=metadata, allow_retries=False)
-    return dg.RetryRequested(max_retries=_MAX_WAITS, seconds_to_wait=error.retry_after)
+    waited = _waits_in_vain(context)
+    if not is_throttled and waited >= len(_PATIENCE):
+        return failure(error)
+    return dg.RetryRequested(_MAX_WAITS, error.retry_after if is_throttled else _PATIENCE[waited])
+
+
+def _waits_in_vain(context: dg.AssetExecutionContext) -> int:
+    """How often this run has waited for a server to answer again, since it last met the throttle."""
+    waits = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    causes = [_cause(entry) for entry in reversed(waits)]
+    return len(list(takewhile(lambda cause: cause != RateLimited.__name__, causes)))
+
+
+def _cause(entry: dg.EventLogEntry) -> str | None:
+    data = entry.dagster_event and entry.dagster_event.step_retry_data
+    return data.error.cause.cls_name if data and data.error and data.error.cause else None
 
 
 def failure(error: RocketAssetsError) -> dg.Failure:
@@ -93,11 +142,27 @@ def failure(error: RocketAssetsError) -> dg.Failure:
     return dg.Failure(f"{error} {error.advice}", metadata={RETRYABLE: error.retryable}, allow_retries=False)
 
 
-def failed_days(errors: Mapping[date, RocketAssetsError], total: int) -> dg.Failure:
+def failed_days(context: dg.AssetExecutionContext, errors: Mapping[date, RocketAssetsError]) -> BaseException:
     """What to raise when some days of a run failed: the other days stand."""
     reasons = "\n".join(f"- {day}: {error} {error.advice}" for day, error in sorted(errors.items()))
-    return dg.Failure(
-        f"{len(errors)} of {total} days failed; the others stand.\n{reasons}",
-        metadata={RETRYABLE: any(error.retryable for error in errors.values())},
-        allow_retries=False,
-    )
+    said = f"{len(errors)} of {len(context.partition_keys)} days failed; the others stand.\n{reasons}"
+    unavailable = [error for error in errors.values() if isinstance(error, Unavailable)]
+    if unavailable and WAITS_OUTSIDE not in context.run.tags:
+        again = wait_for(context, unavailable[0])
+        if isinstance(again, dg.RetryRequested):
+            context.log.warning(f"{said}\nThey are tried again in {again.seconds_to_wait} seconds.")
+            return again
+    return dg.Failure(said, metadata={RETRYABLE: bool(unavailable)}, allow_retries=False)
+
+
+def is_tried_again(run: dg.DagsterRun) -> bool:
+    """Whether Dagster starts a failed run again by itself."""
+    return run.tags.get("dagster/will_retry") == "true"
+
+
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in the words of whatever raised the error."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    return data.error.message.strip() if data.error else "It gave no reason."

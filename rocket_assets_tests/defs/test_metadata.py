@@ -19,7 +19,7 @@ def test_a_day_shows_a_table_of_its_launches_and_small_previews_of_its_pictures(
     table = launches["table"]
     assert isinstance(table, dg.TableMetadataValue)
     assert table.records[0].data["NET"] == "2024-12-05 03:05:00Z"
-    assert set(table.records[0].data) == {"name", "NET", "status", "rocket", "picture"}
+    assert set(table.records[0].data) == {"name", "NET", "precision", "status", "rocket", "picture"}
     assert launches["path"].value == project.storage.address(launches_key(date(2024, 12, 5)))
     images = project.recorded("launch_images")["2024-12-05"].metadata
     previews = images["previews"]

@@ -38,7 +38,7 @@ def test_a_throttled_run_waits_and_goes_on_where_it_was(storage: Storage, instan
 
     with ScriptedServer(script) as server:
         project = Project(server.url("/2.3.0/"), storage, instance)
-        result = project.bring("2024-12-01", "2024-12-04", ["launches"])
+        result = project.bring("2024-12-01", "2024-12-04", ["launches"], waits=True)
         assert result.success
         assert len(asked) == 3
         assert "net__gte=2024-12-03" in asked[2]

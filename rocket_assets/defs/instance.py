@@ -1,0 +1,107 @@
+"""The parts of the Dagster instance that are ours: `dagster.yaml` names them.
+
+**Logs.** A tick that starts runs can tell a person why by its log alone. The ticks of Dagster's own sensor would leave
+a file each half minute, and nothing of ours prints in a run: to capture the output of each step all the same would take
+four more processes a run, which answer Ctrl-C with tracebacks.
+
+**Runs.** Where everything is killed at once, as when the power fails, a run stays "started", and with it what it holds
+of the pool and its days. Dagster's monitoring ends such runs and has them tried again, if the launcher can tell which
+of them are dead; Dagster's own launcher cannot.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+
+# The one place that imports from the private parts of Dagster: no public name leads to what dagster.yaml is to name.
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+from dagster._serdes import deserialize_value
+
+LOOKS = "launch_library_changes"
+"""The sensor whose logs are kept."""
+
+# A code server that does not listen three times in a row is gone; one that is slow to answer is busy.
+_ASKED, _PAUSE_SECONDS, _ANSWER_SECONDS = 3, 1.0, 10
+
+
+class TickLogManager(LocalComputeLogManager):
+    """Keeps the logs of one sensor's ticks in files, in the Dagster home."""
+
+    def __init__(self, inst_data: Any = None) -> None:
+        super().__init__(base_dir="", inst_data=inst_data)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """There is nothing to be said in dagster.yaml."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> Self:
+        """What Dagster makes of the lines in dagster.yaml."""
+        return cls(inst_data)
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        """Take the home that the instance has, which is a passing one where DAGSTER_HOME is not set."""
+        super().register_instance(instance)
+        self._base_dir = instance.root_directory
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        """Leave the output of a step where it goes."""
+        yield CapturedLogContext(log_key)
+
+    @contextmanager
+    def open_log_stream(self, log_key: Sequence[str], io_type: ComputeIOType) -> Iterator[Any]:
+        """Where a tick writes its log; there is a file only if it writes."""
+        kept = LOOKS in log_key
+        yield _OnFirstWrite(Path(self.get_captured_local_path(log_key, "err"))) if kept else None
+
+
+class _OnFirstWrite:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, text: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class CheckedRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's own launcher, which also tells whether a run is still being worked on: it asks who was to do so."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """That it does."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the code server that started a run has it still; where that cannot be told, the run is left alone."""
+        client = self._get_grpc_client_for_termination(run.run_id)
+        if client is None:
+            # A run that was not launched by us: who started it looks after it.
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        question = CanCancelExecutionRequest(run_id=run.run_id)
+        for _ in range(_ASKED):
+            try:
+                answer = client.can_cancel_execution(question, timeout=_ANSWER_SECONDS)
+            except DagsterUserCodeUnreachableError as error:
+                if "UNAVAILABLE" not in str(error):
+                    return CheckRunHealthResult(WorkerStatus.RUNNING)
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The code server does not know this run any more.")
+        return CheckRunHealthResult(WorkerStatus.FAILED, "The code server that ran it is gone, and the run with it.")

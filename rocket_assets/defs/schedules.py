@@ -1,0 +1,43 @@
+"""What happens by the clock: once a day, the launches of the days around today."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from rocket_assets.defs.jobs import bring_launches
+from rocket_assets.defs.partitions import bounds
+from rocket_assets.defs.runs import BECAUSE, tags_for_days
+from rocket_assets.settings import Settings
+
+DAYS_BACK = 2
+"""The outcome of a launch is known within a day; the other one is for a day on which nothing ran."""
+
+
+def launches_around_today(settings: Settings) -> dg.ScheduleDefinition:
+    """Brings the days that are still moving, so that each has a partition, also an empty one."""
+
+    @dg.schedule(
+        job=bring_launches,
+        cron_schedule="20 0 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Each day at 00:20 UTC: the launches from {DAYS_BACK} days ago to {settings.days_ahead} days "
+        "ahead, as one range, which is one or two requests. Days without launches become empty, green partitions. "
+        "Off: the switch beside its name.",
+    )
+    def launches_around_today(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        today = context.scheduled_execution_time.date()
+        first, last = bounds(settings, today)
+        start, end = (
+            max(first, today - timedelta(days=DAYS_BACK)),
+            min(last, today + timedelta(days=settings.days_ahead)),
+        )
+        if end < start:
+            return dg.SkipReason(f"The days go from {first} to {last}; none of them is near {today}.")
+        return dg.RunRequest(
+            run_key=today.isoformat(),
+            partition_key=start.isoformat() if start == end else None,
+            tags={**tags_for_days(start, end), BECAUSE: f"The days around {today}, as each day."},
+        )
+
+    return launches_around_today

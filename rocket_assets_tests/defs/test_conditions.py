@@ -1,0 +1,169 @@
+"""When the pictures of a day are to be brought by themselves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+
+from rocket_assets.defs.runs import COMMAND
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets_tests.project import Project
+
+Row = dict[str, Any]
+
+LAUNCHES = ["launches"]
+IMAGES = dg.AssetKey("launch_images")
+
+
+def requested(project: Project, now: datetime | None = None) -> set[str | None]:
+    """The days of which Dagster would bring the pictures."""
+    result = dg.evaluate_automation_conditions(
+        project.definitions,
+        project.instance,
+        asset_selection=dg.AssetSelection.assets(IMAGES),
+        evaluation_time=now or datetime.now(UTC),
+    )
+    return set(result.get_requested_partitions(IMAGES))
+
+
+class Names:
+    """Ends the names of all launches as a test says."""
+
+    end = ""
+
+    def __call__(self, rows: list[Row], now: datetime) -> list[Row]:
+        return [row | {"name": row["name"] + self.end} for row in rows]
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names()
+
+
+@pytest.fixture
+def sample_library(names: Names) -> Iterator[LibraryServer]:
+    """The sample library with launches that are renamed."""
+    with LibraryServer(as_of=names) as server:
+        yield server
+
+
+@pytest.fixture
+def changed(project: Project, names: Names) -> Project:
+    """The project after a day's launches have changed since its pictures came."""
+    project.bring("2024-12-05")
+    names.end = ", renamed"
+    project.bring("2024-12-05", assets=["launches"])
+    return project
+
+
+def test_without_launches_there_is_nothing_to_bring(project: Project) -> None:
+    assert requested(project) == set()
+
+
+@pytest.mark.parametrize(("start", "end"), [("2024-12-05", None), ("2024-12-04", "2024-12-06")])
+def test_launches_without_pictures_are_followed_by_them(start: str, end: str | None, project: Project) -> None:
+    """Also a day without launches: its manifest is empty, and its partition is green."""
+    project.bring(start, end, ["launches"])
+    assert requested(project) == set(project.recorded("launches"))
+    project.bring(start, end, ["launch_images"])
+    assert requested(project) == set()
+
+
+def test_what_brought_both_needs_no_more(project: Project) -> None:
+    project.bring("2024-12-05")
+    project.bring_both("2024-12-06", "2024-12-09")
+    assert requested(project) == set()
+
+
+def test_the_same_launches_brought_again_change_nothing(project: Project) -> None:
+    project.bring("2024-12-05")
+    project.bring("2024-12-05", assets=["launches"])
+    assert requested(project) == set()
+
+
+def test_other_launches_are_followed_by_their_pictures_once(changed: Project) -> None:
+    assert requested(changed) == {"2024-12-05"}
+    changed.bring("2024-12-05", assets=["launch_images"])
+    assert requested(changed) == set()
+
+
+def test_a_run_that_failed_is_repeated_after_six_hours_for_three_days_or_when_its_launches_come(
+    changed: Project,
+) -> None:
+    key = "launches/2024/2024-12-05.json"
+    good = changed.storage.read(key)
+    changed.storage.write(key, b"damaged")
+    assert not changed.bring("2024-12-05", assets=["launch_images"]).success
+    now = datetime.now(UTC)
+    assert requested(changed) == set()
+    assert requested(changed, now + timedelta(hours=5)) == set()
+    assert requested(changed, now + timedelta(hours=7)) == {"2024-12-05"}
+    assert requested(changed, now + timedelta(days=4)) == set()
+    changed.storage.write(key, good)
+    changed.bring("2024-12-05", assets=["launches"])
+    assert requested(changed) == {"2024-12-05"}
+
+
+def test_launches_that_change_while_their_pictures_are_brought_are_followed_again(
+    project: Project, sample_library: LibraryServer, names: Names
+) -> None:
+    """The run read the earlier launches, and is recorded after the later ones."""
+    project.bring("2024-12-05", assets=["launches"])
+    picture, other = sample_library.picture, threading.Thread(target=project.bring, args=["2024-12-05", None, LAUNCHES])
+
+    def meanwhile(file: str) -> bytes | None:
+        sample_library.picture = picture
+        names.end = ", renamed"
+        other.start()
+        other.join()
+        return picture(file)
+
+    sample_library.picture = meanwhile
+    assert project.bring("2024-12-05", assets=["launch_images"]).success
+    assert project.records("launches") == 2
+    assert requested(project) == {"2024-12-05"}
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+def test_a_day_that_a_run_is_bringing_is_left_to_it(changed: Project, status: dg.DagsterRunStatus) -> None:
+    changed.instance.create_run_for_job(
+        changed.definitions.resolve_implicit_global_asset_job_def().get_subset(
+            asset_selection=frozenset([dg.AssetKey("launches"), IMAGES])
+        ),
+        tags={"dagster/partition": "2024-12-05"},
+        status=status,
+        asset_selection=frozenset([dg.AssetKey("launches"), IMAGES]),
+    )
+    assert requested(changed) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "ago", "days"),
+    [
+        (dg.DagsterRunStatus.STARTED, timedelta(0), set()),
+        (dg.DagsterRunStatus.STARTED, timedelta(minutes=10), set()),
+        (dg.DagsterRunStatus.STARTED, timedelta(hours=2), {"2024-12-05"}),
+        (dg.DagsterRunStatus.SUCCESS, timedelta(seconds=5), set()),
+        (dg.DagsterRunStatus.SUCCESS, timedelta(minutes=1), {"2024-12-05"}),
+    ],
+)
+def test_the_command_brings_the_pictures_itself_and_is_not_forestalled(
+    status: dg.DagsterRunStatus, ago: timedelta, days: set[str], changed: Project
+) -> None:
+    """Between its run of the launches and that of the pictures there is a moment without a run."""
+    changed.instance.add_run(dg.DagsterRun("__ASSET_JOB", str(uuid4()), tags={COMMAND: "backfill"}, status=status))
+    assert requested(changed, datetime.now(UTC) + ago) == days
+
+
+def test_days_that_have_no_partition_any_more_are_left_alone(project: Project) -> None:
+    """The demo's days are others than those of the default."""
+    project.instance.report_runless_asset_event(
+        dg.AssetMaterialization("launches", partition="1900-01-01", tags={"dagster/data_version": "abc"})
+    )
+    assert requested(project) == set()

@@ -1,0 +1,306 @@
+"""What the sensors ask Dagster for, and what they say on their pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from rocket_assets.definitions import definitions
+from rocket_assets.defs.resources import LaunchLibraryResource, resources
+from rocket_assets.defs.runs import BECAUSE, COMMAND
+from rocket_assets.notifications import Notifier
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.settings import API_URL, NOTIFY, STORAGE, Settings
+from rocket_assets.storage import Storage
+from rocket_assets_tests.scripted_server import JSON, Answer, ScriptedServer
+from rocket_assets_tests.service import Service, serving
+
+NOW = datetime(2024, 12, 5, 12, tzinfo=UTC)
+ID = "00000000-0000-4000-8000-00000000000"
+
+
+def launch(
+    number: int, net: str, updated: str, *, status: int = 1, name: str = "Falcon 9 | Starlink"
+) -> dict[str, Any]:
+    return {
+        "id": f"{ID}{number}",
+        "name": name,
+        "net": net,
+        "last_updated": updated,
+        "status": {"id": status, "name": "", "abbrev": {1: "Go", 3: "Success"}[status]},
+        "net_precision": {"id": 1, "name": "Minute"},
+        "image": None,
+    }
+
+
+@dataclass
+class Library:
+    """A library whose launches a test changes, and the project that watches it."""
+
+    instance: dg.DagsterInstance
+    storage: Storage
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    cursor: str | None = None
+    version: str = "2.3.0"
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        flown = launch(0, "2024-11-20T10:00:00Z", "2024-12-05T09:00:00Z", status=3)
+        self.server = LibraryServer(rows=lambda _: [], as_of=lambda *_: [flown, *self.rows], version=self.version)
+
+    @property
+    def environ_of_project(self) -> dict[str, str]:
+        return {API_URL.name: self.server.url, STORAGE.name: self.storage.uri} | self.environ
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return definitions(Settings.read(self.environ_of_project), lambda: NOW)
+
+    def tick(self) -> dg.SensorResult:
+        """What the look for changes gives, its memory kept."""
+        result = self.tick_of("launch_library_changes", self.cursor)
+        self.cursor = result.cursor
+        return result
+
+    def tick_of(self, name: str, cursor: str | None) -> Any:
+        settings = Settings.read(self.environ_of_project)
+        with dg.build_sensor_context(self.instance, cursor, resources=resources(settings)) as context:
+            return self.definitions.resolve_sensor_def(name)(context)
+
+
+@pytest.fixture
+def library(instance: dg.DagsterInstance, storage: Storage) -> Iterator[Library]:
+    made = Library(instance, storage)
+    with made.server:
+        yield made
+
+
+def said(result: dg.SensorResult) -> str:
+    assert isinstance(result.skip_reason, dg.SkipReason)
+    return result.skip_reason.skip_message or ""
+
+
+def test_the_first_look_learns_and_asks_for_nothing(library: Library) -> None:
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    result = library.tick()
+    assert not result.run_requests
+    assert said(result) == "Learned how 2 launches stand."
+    assert not result.asset_events
+
+
+def test_a_slip_asks_for_both_days_as_one_run_that_says_why(library: Library) -> None:
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    library.tick()
+    library.rows = [launch(1, "2024-12-09T10:00:00Z", "2024-12-05T11:00:00Z")]
+    result = library.tick()
+    (request,) = list(result.run_requests or [])
+    assert request.tags["dagster/asset_partition_range_start"] == "2024-12-07"
+    assert request.tags["dagster/asset_partition_range_end"] == "2024-12-09"
+    assert request.tags[BECAUSE] == "Falcon 9 | Starlink: 2024-12-07 -> 2024-12-09"
+    assert request.run_key
+
+
+def test_a_name_that_no_database_takes_is_shown_without_what_it_cannot_hold(
+    instance: dg.DagsterInstance, storage: Storage
+) -> None:
+    rows = [launch(0, "2024-11-20T10:00:00Z", "2024-12-05T09:00:00Z", status=3)]
+
+    def answer(_: object) -> Answer:
+        return Answer(200, json.dumps({"count": len(rows), "next": None, "results": rows[::-1]}).encode(), JSON)
+
+    with ScriptedServer(answer) as server:
+        environ = {API_URL.name: server.url("/2.3.0/"), STORAGE.name: storage.uri}
+        hostile = Library(instance, storage, environ=environ)
+        with hostile.server:
+            hostile.tick()
+            name = "Half \ud800 | " + "long" * 100
+            rows.append(launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z", name=name))
+            (request,) = list(hostile.tick().run_requests or [])
+    assert request.tags[BECAUSE].startswith("Half ? | long")
+    assert len(request.tags[BECAUSE]) == 250
+
+
+def test_one_day_is_a_run_of_that_partition(library: Library) -> None:
+    library.tick()
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    (request,) = list(library.tick().run_requests or [])
+    assert request.partition_key == "2024-12-07"
+
+
+def test_what_was_found_is_an_event_of_the_launch_library(library: Library) -> None:
+    library.tick()
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    (event,) = list(library.tick().asset_events)
+    assert event.asset_key == dg.AssetKey("launch_library")
+    assert event.description == "1 launch changed: Falcon 9 | Starlink: 2024-12-07, new. To be brought: 2024-12-07."
+    news = event.metadata["news"]
+    assert isinstance(news, dg.JsonMetadataValue)
+    assert news.data == [{"title": "New launch: Falcon 9 | Starlink", "body": "2024-12-07 (not before 10:00 UTC, Go)."}]
+
+
+def test_a_quiet_look_is_one_request_and_says_since_when(library: Library) -> None:
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    library.tick()
+    before = len(library.server.requests)
+    result = library.tick()
+    assert said(result) == "Nothing has changed since 2024-12-05 10:00:00 UTC."
+    assert len(library.server.requests) == before + 1
+    assert "mode=list" in library.server.requests[-1].path
+
+
+def test_a_version_that_does_not_tell_updates_is_left_to_the_schedule(
+    instance: dg.DagsterInstance, storage: Storage
+) -> None:
+    old = Library(instance, storage, version="2.0.0")
+    with old.server:
+        reason = old.tick_of("launch_library_changes", None)
+        assert "2.0.0 does not say when a launch was updated" in reason.skip_message
+        assert not old.server.requests
+
+
+def test_a_server_that_does_not_answer_is_a_reason_to_skip_and_the_memory_stays(
+    instance: dg.DagsterInstance, storage: Storage
+) -> None:
+    with ScriptedServer(lambda _: Answer(503, b"Sorry", "text/plain")) as server:
+        settings = Settings.read({API_URL.name: server.url("/2.3.0/"), STORAGE.name: storage.uri})
+        sensor = definitions(settings, lambda: NOW).resolve_sensor_def("launch_library_changes")
+        quick = resources(settings) | {"launch_list": LaunchLibraryResource(url=settings.api_url, backoff=0.01)}
+        with dg.build_sensor_context(instance, None, resources=quick) as context:
+            reason = sensor(context)
+    assert isinstance(reason, dg.SkipReason)
+    assert "answered 503" in (reason.skip_message or "")
+    assert "asks for what this one missed" in (reason.skip_message or "")
+
+
+def test_a_day_that_a_run_is_bringing_is_not_asked_for_again(library: Library) -> None:
+    library.tick()
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    job = library.definitions.resolve_job_def("bring_launches")
+    library.instance.create_run_for_job(
+        job,
+        tags={
+            "dagster/asset_partition_range_start": "2024-12-01",
+            "dagster/asset_partition_range_end": "2024-12-08",
+        },
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset([dg.AssetKey("launches")]),
+    )
+    assert not library.tick().run_requests
+
+
+def told_of(service: Service) -> list[tuple[str, str]]:
+    return [(message["title"], message["message"]) for message in service.messages]
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    with serving(Service()) as served:
+        monkeypatch.setenv(NOTIFY.name, served.address())
+        yield served
+
+
+def test_without_an_address_nobody_is_told_and_no_sensor_tries() -> None:
+    names = {sensor.name for sensor in definitions(Settings.read({})).get_repository_def().sensor_defs}
+    assert names == {"launch_library_changes", "launch_images_follow"}
+
+
+def test_news_is_told_once_also_when_a_look_was_killed_and_repeated(library: Library, service: Service) -> None:
+    library.environ = {NOTIFY.name: service.address()}
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    library.tick()
+    cursor = library.tick_of("tell_news", None).cursor
+    library.rows = [launch(1, "2024-12-09T10:00:00Z", "2024-12-05T11:00:00Z", name="@all | <b>X</b>\u202e")]
+    before = library.cursor
+    ticks = []
+    for _ in range(2):
+        library.cursor = before
+        for event in library.tick().asset_events:
+            library.instance.report_runless_asset_event(event)
+        ticks.append(library.tick_of("tell_news", cursor))
+        cursor = ticks[-1].cursor
+    assert told_of(service) == [("Slip: @\u200ball | <b>X</b>", "2024-12-07 -> 2024-12-09 (not before 10:00 UTC, Go).")]
+    assert said(ticks[1]) == "There is no news to tell."
+
+
+def test_news_from_before_the_sensor_was_on_is_not_told(library: Library, service: Service) -> None:
+    library.environ = {NOTIFY.name: service.address()}
+    library.tick()
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    for event in library.tick().asset_events:
+        library.instance.report_runless_asset_event(event)
+    library.tick_of("tell_news", None)
+    assert not service.messages
+
+
+def test_a_service_that_refuses_is_a_sentence_on_the_page_of_the_tick(library: Library, service: Service) -> None:
+    service.status = 500
+    library.environ = {NOTIFY.name: service.address()}
+    cursor = library.tick_of("tell_news", None).cursor
+    library.tick()
+    library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
+    for event in library.tick().asset_events:
+        library.instance.report_runless_asset_event(event)
+    assert said(library.tick_of("tell_news", cursor)) == (
+        "Messages sent: 1. Address 1 (JSON) did not take the message: it answered 500."
+    )
+
+
+def test_a_run_that_failed_is_told_with_its_days_and_its_reason(library: Library, service: Service) -> None:
+    failure = fail(library, {})
+    tell(library, service, failure)
+    ((title, body),) = told_of(service)
+    assert title == "Failed: launch_images 2024-12-05 to 2024-12-06"
+    assert "The launches of 2024-12-05 are not in" in body
+    assert failure.run_id in body
+
+
+def test_of_a_backfill_the_first_failure_alone_is_told(library: Library, service: Service) -> None:
+    failures = [fail(library, {"dagster/backfill": "abc"}) for _ in range(3)]
+    for failure in failures:
+        tell(library, service, failure)
+    ((title, body),) = told_of(service)
+    assert title.startswith("Failed: ")
+    assert failures[0].run_id in body
+    assert "backfill abc" in body
+
+
+@pytest.mark.parametrize("tags", [{COMMAND: "backfill"}, {"dagster/will_retry": "true"}])
+def test_a_run_of_a_command_and_one_that_is_tried_again_are_not_told(
+    tags: dict[str, str], library: Library, service: Service
+) -> None:
+    tell(library, service, fail(library, tags))
+    assert not service.messages
+
+
+def fail(library: Library, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    """A run that failed: the pictures of days whose launches are not there."""
+    job = library.definitions.resolve_implicit_global_asset_job_def()
+    days = {"dagster/asset_partition_range_start": "2024-12-05", "dagster/asset_partition_range_end": "2024-12-06"}
+    result = job.execute_in_process(
+        instance=library.instance,
+        asset_selection=[dg.AssetKey("launch_images")],
+        tags=days | tags,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    assert not result.success
+    return result
+
+
+def tell(library: Library, service: Service, failure: dg.ExecuteInProcessResult) -> None:
+    """What Dagster does when it has seen a run fail."""
+    library.environ = {NOTIFY.name: service.address()}
+    sensor = library.definitions.resolve_sensor_def("tell_failures")
+    run = library.instance.get_run_by_id(failure.run_id)
+    assert run
+    event = next(event for event in failure.all_events if event.event_type == dg.DagsterEventType.RUN_FAILURE)
+    context = dg.build_run_status_sensor_context(
+        "tell_failures", event, library.instance, run, resources={"notifier": Notifier([service.address()])}
+    ).for_run_failure()
+    sensor(context)

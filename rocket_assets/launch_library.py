@@ -37,6 +37,9 @@ _WALKS_AGAIN = 2
 _DEFAULT_RETRY_AFTER = 300.0
 """Seconds to wait after a 429 that does not say how long."""
 
+_LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds to wait at most; the API's throttle counts by the hour, and who says a year is not waited for."""
+
 
 @dataclass(frozen=True)
 class LaunchDay:
@@ -365,11 +368,15 @@ def _refusal(response: requests.Response, url: str, what: str) -> RocketAssetsEr
 
 def _retry_after(response: requests.Response) -> float:
     """Seconds until the throttle opens: by the header, a number or a date, or else by the sentence in the body."""
+    return min(max(1.0, _said_retry_after(response)), _LONGEST_RETRY_AFTER)
+
+
+def _said_retry_after(response: requests.Response) -> float:
     header = response.headers.get("Retry-After", "")
     if header.isdecimal():
-        return max(1.0, float(header))
+        return float(header)
     try:
-        return max(1.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+        return (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         said = re.search(r"available in (\d+) second", response.text)
         return float(said[1]) if said else _DEFAULT_RETRY_AFTER

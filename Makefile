@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
-HOME_OF_DAGSTER := $(CURDIR)/.dagster
+HOME_OF_DAGSTER := $(or $(DAGSTER_HOME),$(CURDIR)/.dagster)
 DEMO   := $(CURDIR)/.demo
 PORT   ?= 3000
 SAMPLE_PORT ?= 19571
@@ -12,11 +12,13 @@ SAMPLE_PORT ?= 19571
 
 # The demo's own Dagster home, storage and days: the UI shows a full bar, and not fourteen days of 25,000.
 DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data \
-	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14
+	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14 ROCKET_ASSETS_POLL_SECONDS=15
 SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT)
 DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
-OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@"; exit 1; }
-DAGSTER_DEV := $(BIN)/dagster dev -w workspace.yaml -p $(PORT)
+OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@, or make $@ SAMPLE_PORT=…"; exit 1; }
+DAGSTER_DEV := $(BIN)/dagster dev -w $(CURDIR)/workspace.yaml -p $(PORT)
+FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
+	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
 .PHONY: help demo test dev dev-demo check fix install clean
 .DEFAULT_GOAL := help
@@ -24,26 +26,35 @@ DAGSTER_DEV := $(BIN)/dagster dev -w workspace.yaml -p $(PORT)
 help:
 	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
 	@echo "make test      the tests"
-	@echo "make dev       the Dagster UI on the real Launch Library"
+	@echo "make dev       the Dagster UI on the real Launch Library, which it follows by itself"
 	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
-demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
+demo: $(VENV)/installed
 	@$(SAMPLE_LIBRARY) -- $(DEMO_DAYS) $(OR_ADVICE)
 	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-dev: $(VENV)/installed $(HOME_OF_DAGSTER)/dagster.yaml
-	DAGSTER_HOME=$(HOME_OF_DAGSTER) $(DAGSTER_DEV)
+dev: $(VENV)/installed
+	@$(call FREE,PORT)
+	@$(BIN)/rocket-assets settings
+	DAGSTER_HOME="$(HOME_OF_DAGSTER)" $(DAGSTER_DEV)
 
 # The story begins anew each time: the sensors forget how the last one ended, and the days are brought as they now stand.
-dev-demo: $(VENV)/installed $(DEMO)/dagster/dagster.yaml
-	@ROCKET_ASSETS_POLL_SECONDS=15 $(SAMPLE_LIBRARY) --story -- sh -c \
-		'rm -rf $(DEMO)/dagster/schedules; $(DEMO_DAYS) $(OR_ADVICE); exec $(DAGSTER_DEV)'
+# `dagster dev` lets a line of .env win over the environment. In .demo is no .env, and the demo keeps to itself.
+dev-demo: $(VENV)/installed
+	@$(call FREE,PORT)
+	@$(call FREE,SAMPLE_PORT)
+	@$(DEMO_ENV) $(BIN)/rocket-assets settings >/dev/null
+	@rm -rf $(DEMO)/dagster/schedules
+	@echo "The story begins now and takes five minutes: a launch is announced for 10 December 2024, slips to the 11th and"
+	@echo "the 12th, and flies: Long March 2D/YZ-3 | High Speed Laser Diamond Constellation Test System"
+	@echo "To look on: http://127.0.0.1:$(PORT)/automation and http://127.0.0.1:$(PORT)/assets/launches"
+	@$(SAMPLE_LIBRARY) --story -- sh -c '$(DEMO_DAYS) $(OR_ADVICE); cd $(DEMO); exec $(DAGSTER_DEV)'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check
@@ -71,8 +82,3 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/installed
-
-# DAGSTER_HOME is the only place where Dagster looks for its instance's settings.
-%/dagster.yaml: dagster.yaml
-	@mkdir -p $(@D)
-	@cp $< $@

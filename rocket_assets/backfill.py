@@ -26,7 +26,7 @@ import dagster as dg
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
 from rocket_assets.defs.assets import POOL
-from rocket_assets.defs.runs import COMMAND, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
 from rocket_assets.storage import Storage
 
 ASSETS = ("launches", "launch_images")
@@ -104,6 +104,7 @@ class Backfill:
         self._instance = instance
         self._on_day = on_day
         self._on_wait = on_wait
+        self._chunk = ""
         self._job = definitions.resolve_implicit_global_asset_job_def()
 
     def missing(self, days: Sequence[date], asset: str, storage: Storage) -> list[date]:
@@ -135,6 +136,7 @@ class Backfill:
     def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
         wanted = outcome.wanted
         for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
+            self._chunk = f"{chunk[0]}..{chunk[-1]}"
             tried: set[date] = set()
             bring_images = partial(self._bring_images, chunk, tried, outcome, pressed)
             for start, end in ranges([day for day in chunk if day in wanted.get("launches", ())]):
@@ -184,6 +186,7 @@ class Backfill:
                     **_process_tags(os.getpid()),
                     WAITS_OUTSIDE: "true",
                     COMMAND: "backfill",
+                    COMMANDS_DAYS: self._chunk,
                     # Who started it starts it again; the daemon has no part in it.
                     "dagster/max_retries": "0",
                     "dagster/asset_partition_range_start": start.isoformat(),

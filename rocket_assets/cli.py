@@ -1,4 +1,4 @@
-"""The few commands that Dagster has no word for: backfill, verify, sample-library.
+"""The few commands that Dagster has no word for: backfill, verify, settings, sample-library.
 
 Here options become arguments, and outcomes become sentences and exit codes. Dagster is imported by the one command that
 needs it, so that the others start at once.
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from importlib import resources
@@ -19,14 +20,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.request import urlopen
 
 import click
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv
 from rich.console import Console
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
 from rocket_assets.progress import Progress
-from rocket_assets.settings import API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
+from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
 from rocket_assets.storage import Storage
 from rocket_assets.verification import verify as verified
 
@@ -39,6 +40,9 @@ SAMPLE_PORT = 19571
 """Where the sample library listens unless told otherwise: outside the range that systems hand out by themselves."""
 
 _MOST_SHOWN = 50
+
+_OUR_HOMES = (".dagster", ".demo/dagster")
+"""The Dagster homes that are ours, below the folder in which one is; the first is the one unless told otherwise."""
 
 
 class Day(click.ParamType[date]):
@@ -172,6 +176,25 @@ def verify(start: date | None, end: date | None, level: str) -> None:
     if problems:
         click.echo(f"To mend: bring the days again with `{_called()} backfill`, and delete what is foreign.")
         sys.exit(FAILED)
+
+
+@main.command("settings")
+@explained
+def show_settings() -> None:
+    """Show the settings in force, and make the Dagster home ready.
+
+    Exit code 0: all of them fit. 2: one does not, and is named.
+    """
+    settings = Settings.read(os.environ)
+    _use_dagster_home()
+    for setting, field in zip(ALL, fields(settings), strict=True):
+        value = getattr(settings, field.name)
+        shown = "none" if value in (None, ()) else value if field.repr else "(set)"
+        click.echo(f"{setting.name:<28}{shown}")
+    click.echo(f"{'DAGSTER_HOME':<28}{os.environ['DAGSTER_HOME']}")
+    for name, value in dotenv_values(Path.cwd() / ".env").items():
+        if value and os.environ[name] != value:
+            click.echo(f"{name} is another in .env. These commands take the one above, `dagster dev` that of .env.")
 
 
 @main.command("sample-library", context_settings={"ignore_unknown_options": True})
@@ -318,19 +341,29 @@ def _days(start: date, end: date) -> list[date]:
 
 
 def _use_dagster_home() -> None:
-    """Take the Dagster instance of DAGSTER_HOME, or else the one in ./.dagster that `make` uses, too."""
-    if given := os.environ.get("DAGSTER_HOME"):
-        if not Path(given).is_absolute() or not Path(given).is_dir():
-            _stop(WRONG_USE, f"DAGSTER_HOME is {given!r}; what fits is the absolute path of a folder that exists.")
-        return
-    home = Path.cwd() / ".dagster"
+    """Take the Dagster home of DAGSTER_HOME, or else ./.dagster, with a dagster.yaml: Dagster looks nowhere else."""
+    ours = [Path.cwd() / home for home in _OUR_HOMES]
+    home = Path(os.environ.get("DAGSTER_HOME") or ours[0])
+    is_ours = home.resolve() in [path.resolve() for path in ours]
+    if not home.is_absolute() or not (is_ours or home.is_dir()):
+        _stop(WRONG_USE, f"DAGSTER_HOME is {str(home)!r}; what fits is the absolute path of a folder that exists.")
     try:
-        home.mkdir(exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_bytes(resources.files("rocket_assets").joinpath("dagster.yaml").read_bytes())
+        home.mkdir(parents=True, exist_ok=True)
+        _keep_dagster_yaml(home / "dagster.yaml", is_ours)
     except OSError as error:
-        _stop(FAILED, f"Dagster's records cannot be kept in {home}: {error.strerror}. Set DAGSTER_HOME to a folder.")
+        _stop(FAILED, f"Dagster's records cannot be kept in {home}: {error.strerror}. Set DAGSTER_HOME to another.")
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def _keep_dagster_yaml(file: Path, is_ours: bool) -> None:
+    """Put our dagster.yaml where none is. One that differs is renewed in a home of ours, and its owner's elsewhere."""
+    wanted = resources.files("rocket_assets").joinpath("dagster.yaml").read_bytes()
+    if file.exists():
+        if not is_ours or file.read_bytes() == wanted:
+            return
+        file.replace(file.with_name("dagster.yaml.old"))
+        click.echo(f"{file} was not that of this version: it is now, and the former is dagster.yaml.old.", err=True)
+    file.write_bytes(wanted)
 
 
 def _is_sample_library(port: int) -> bool:

@@ -28,7 +28,7 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
         sensors=[
             sensors.launch_library_changes(settings, clock),
             sensors.launch_images_follow(),
-            *([sensors.tell_news(), sensors.tell_failures()] if settings.notify else []),
+            *([sensors.tell_news(clock), sensors.tell_failures()] if settings.notify else []),
         ],
         resources=resources(settings),
         # A run is a few seconds of network and disk: a process for each of its steps would cost more than the work.

@@ -57,10 +57,14 @@ class LaunchDay:
 
 @dataclass(frozen=True)
 class Updates:
-    """A page of the launches that were updated since some time; `count` says how many there are on all pages."""
+    """A page of the launches that were updated since some time; `count` says how many there are on all pages.
+
+    `unreadable` says, for each row that is no launch, why.
+    """
 
     launches: list[Launch]
     count: int
+    unreadable: list[str]
 
 
 class LaunchLibrary:
@@ -175,24 +179,25 @@ class LaunchLibrary:
         Raises:
             Unavailable, RateLimited, Refused, UnexpectedAnswer: as `launches` does.
         """
-        bounds = {"last_updated__gte": since, "last_updated__lte": until}
+        # The API tells whole seconds and may know fractions.
+        bounds = {"last_updated__gte": since, "last_updated__lte": until and until + timedelta(seconds=1)}
         filters = {name: f"{bound:%Y-%m-%dT%H:%M:%SZ}" for name, bound in bounds.items() if bound}
         seen, offset, following = set[str](), 0, True
         while following:
             query = {"mode": self.mode, **filters, "ordering": "-last_updated,id"}
             source = f"{self._launches_url}?{urlencode(query | {'limit': str(PAGE), 'offset': str(offset)})}"
             answer = self._ask(source)
-            launches = _launches_in(answer, source)
+            launches, unreadable = _updates_in(answer, source)
             following = _has_next(answer, source)
             if following and seen.issuperset(launch.id for launch in launches):
                 raise UnexpectedAnswer(f"{source} gave no launch that had not come before, and yet names a next page.")
             updates = [launch.last_updated for launch in launches if launch.last_updated]
-            if len(updates) < len(launches) or updates != sorted(updates, reverse=True):
+            if updates != sorted(updates, reverse=True) or (answer["results"] and not launches):
                 raise UnexpectedAnswer(f"{source} gave launches that are not in the order of their last update.")
             count = answer.get("count")
-            yield Updates(launches, count if isinstance(count, int) else offset + len(launches))
+            yield Updates(launches, count if isinstance(count, int) else offset + len(launches), unreadable)
             seen.update(launch.id for launch in launches)
-            offset += len(launches)
+            offset += len(answer["results"])
 
     def _in_order(self, pages: Iterator[_Page]) -> Iterator[_Page]:
         """These pages; all of them as one where the first shows that the library does not sort by net.
@@ -329,6 +334,22 @@ def _finite(digits: str) -> float:
 
 def _launches_in(answer: dict[str, Any], source: str) -> list[Launch]:
     return [parse(row, source) for row in answer["results"]]
+
+
+def _updates_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[str]]:
+    """The launches in an answer, and what is wrong with its other rows, which must not hide what has changed."""
+    launches, unreadable = list[Launch](), list[str]()
+    for row in answer["results"]:
+        try:
+            launch = parse(row, source)
+        except UnexpectedAnswer as error:
+            unreadable.append(str(error))
+            continue
+        if launch.last_updated is None:
+            unreadable.append(f"{source} does not say when launch {launch.id} was last updated.")
+        else:
+            launches.append(launch)
+    return launches, unreadable
 
 
 def _has_next(answer: dict[str, Any], source: str) -> bool:

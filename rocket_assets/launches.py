@@ -5,7 +5,7 @@ The API's row is kept whole; a `Launch` adds the few things that this project de
 an object, and 2.0.0 has no `last_updated`. This module is the only one that knows.
 
 Planners say which days a change concerns and in which ranges they are asked for; they are pure functions. What is
-remembered from one look to the next is in `watch`.
+remembered from one look to the next is in `memory`.
 
 How launches are asked for is in `launch_library`, where they are kept in `archive`.
 """
@@ -64,6 +64,8 @@ _TO_THE_DAY = range(6)
 
 # The ids of the API's final statuses: success, failure, partial failure.
 _FINAL = (3, 4, 7)
+
+_LONGEST_NAME = 120
 
 # Names in a `list` answer of 2.2.0; elsewhere objects under the same words, full of counters.
 _NAMES = ("mission", "pad")
@@ -203,10 +205,14 @@ class Standing:
 
 @dataclass(frozen=True)
 class Change:
-    """A launch that is not as it was, or that was not known before."""
+    """A launch that is not as it was, or that was not known before.
+
+    `stored` is what the archive has of it, if that is known: by it one can say what else is another than before.
+    """
 
     launch: Launch
     before: Standing | None
+    stored: Launch | None = field(default=None, compare=False)
 
     @property
     def days(self) -> set[date]:
@@ -224,13 +230,34 @@ class Change:
         return self.launch.is_final and (self.before is None or not self.before.is_final)
 
     def __str__(self) -> str:
-        day = f"{self.launch.day}" if self.launch.is_dated else f"{self.launch.day}, not dated to the day"
-        said = f"{self.before.net.date()} -> {day}" if self.before and self.has_slipped else day
+        name, day = self.launch.name, f"{self.launch.day}"
+        if not self.launch.is_dated:
+            day += ", not dated to the day"
+        return f"{name if len(name) <= _LONGEST_NAME else f'{name[:_LONGEST_NAME]}…'}: {self._what(day)}"
+
+    def _what(self, day: str) -> str:
         if self.is_outcome:
-            said += f", {self.launch.status}"
-        elif self.before is None:
-            said += ", new"
-        return f"{self.launch.name}: {said}"
+            return f"{self._slip(day)}, {self.launch.status}"
+        if self.has_slipped:
+            return self._slip(day)
+        if self.before is None and self.stored is None:
+            return f"{day}, new"
+        return f"{day}, {', '.join(self._differences()) or 'updated'}"
+
+    def _slip(self, day: str) -> str:
+        return f"{self.before.net.date()} -> {day}" if self.before and self.has_slipped else day
+
+    def _differences(self) -> list[str]:
+        """What a person would want to know of the difference to what is stored."""
+        if self.stored is None:
+            return []
+        was, now = self.stored, self.launch
+        return [
+            *([now.status] if now.status and now.status != was.status else []),
+            *(["another time"] if now.net != was.net else []),
+            *(["another name"] if now.name != was.name else []),
+            *(["another picture"] if _url(now) != _url(was) else []),
+        ]
 
 
 def changed(standing: Mapping[str, Standing], launches: Iterable[Launch]) -> list[Change]:
@@ -281,6 +308,10 @@ def at(value: Any, path: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def _url(launch: Launch) -> str | None:
+    return launch.image and launch.image.url
 
 
 def _moment(text: str) -> datetime:

@@ -27,6 +27,9 @@ OVERLAP = timedelta(hours=1)
 RECENT = timedelta(days=30)
 """How long a launch that has flown is remembered; afterwards its day does not change any more."""
 
+LONGEST_OVERDUE = timedelta(days=366)
+"""How long ago a launch that is still planned may have been to fly."""
+
 _REST, _LONGEST_REST = timedelta(minutes=10), timedelta(hours=6)
 """Between the first and the second run for the same change; before each further one three times as long, to this."""
 
@@ -78,6 +81,8 @@ class Memory:
     """The newest `last_updated` seen, but for those from the future; None before the first look."""
     begun: datetime | None = None
     """From which `last_updated` on the first look has seen all: what was updated before was never waited for."""
+    learned: datetime | None = None
+    """When the first look was: it tells the requests of one memory from those of another."""
     unread: Span | None = None
     """From which `last_updated` to which the throttle kept us from reading; a later look does."""
     standing: Mapping[str, Standing] = field(default_factory=dict)
@@ -103,6 +108,7 @@ class Memory:
             return cls(
                 since=_time(document["since"]),
                 begun=_time(document["begun"]),
+                learned=_time(document["learned"]),
                 unread=_span(document["unread"]),
                 standing={
                     launch_id: Standing(_moment(net), _time(updated), bool(final))
@@ -127,6 +133,7 @@ class Memory:
             "version": VERSION,
             "since": said(self.since),
             "begun": said(self.begun),
+            "learned": said(self.learned),
             "unread": self.unread and [said(bound) for bound in self.unread],
             "asleep_until": said(self.asleep_until),
             "was_lost": self.was_lost,
@@ -184,7 +191,11 @@ class Memory:
         places = {key: place for key, place in self.places.items() if key not in renewed} | {
             _short(key): Place(one.net.date(), one.is_final) for key, one in standing.items() if key not in lately
         }
-        kept = {key: place for key, place in places.items() if not place.is_final or place.day >= recent}
+        kept = {
+            key: place
+            for key, place in places.items()
+            if place.day >= (recent if place.is_final else recent - LONGEST_OVERDUE)
+        }
         return replace(self, standing=lately, places=kept)
 
     def knows(self, launch: Launch) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from rocket_assets.documents import digest
@@ -28,36 +30,51 @@ PATIENCE = 8.0
 _NEWS = timedelta(days=7)
 """An outcome that became known later than this after the launch is a correction of the archive, and no news."""
 
+_FRESH = timedelta(days=1)
+"""What was found longer ago than this is told to nobody."""
+
 _REMEMBERED = 100
+
+_LONGEST_BODY = 1500
 
 _SENDING: ContextVar[bool] = ContextVar("_SENDING", default=False)
 
 
 @dataclass(frozen=True)
 class Message:
-    """What people are told of one event, in plain text."""
+    """What people are told of one event, in plain text; by its key two events of the same words are told apart."""
 
     title: str
     body: str
+    key: str = ""
 
 
 def news(changes: Iterable[Change], today: date, last: date) -> Iterator[Message]:
     """What of these changes is worth a message on a day, where `last` is the last of the days ahead."""
     for change in changes:
         launch, before = change.launch, change.before
+        key = f"{launch.id} {launch.last_updated}"
         if change.is_outcome:
             if launch.day >= today - _NEWS:
-                yield plain_message(f"{launch.status}: {launch.name}", f"Launched on {launch.day}.")
+                yield plain_message(f"{launch.status}: {launch.name}", f"Launched on {launch.day}.", key)
         elif before is None:
             if today <= launch.day <= last:
-                yield plain_message(f"New launch: {launch.name}", f"{_planned(change)}.")
+                yield plain_message(f"New launch: {launch.name}", f"{_planned(change)}.", key)
         elif change.has_slipped and (today <= launch.day <= last or today <= before.net.date() <= last):
-            yield plain_message(f"Slip: {launch.name}", f"{before.net.date()} -> {_planned(change)}.")
+            word = "Slip" if launch.day > before.net.date() else "Earlier"
+            yield plain_message(f"{word}: {launch.name}", f"{before.net.date()} -> {_planned(change)}.", key)
 
 
-def plain_message(title: str, body: str) -> Message:
+def failure_message(what: str, reasons: Sequence[str], last_line: str) -> Message:
+    """What people are told of a failure: its reasons, cut where services would refuse more, and a line that stays."""
+    said, end = _plain("\n".join(reasons)), _plain(last_line)
+    room = _LONGEST_BODY - len(end) - 1
+    return Message(_plain(f"Failed: {what}"), f"{said if len(said) <= room else f'{said[: room - 1]}…'}\n{end}")
+
+
+def plain_message(title: str, body: str, key: str = "") -> Message:
     """A message without harm: no control characters, no marks that turn its direction, nobody called by @."""
-    return Message(_plain(title), _plain(body))
+    return Message(_plain(title), _plain(body), _plain(key))
 
 
 def _planned(change: Change) -> str:
@@ -76,10 +93,20 @@ def _plain(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What has been told: the last event that was read, and the latest messages.
+class Found:
+    """What a look has found: the number of its event, when that was, and the messages it is worth."""
 
-    The messages are remembered because a look that was killed before its memory was kept finds the same news again.
+    number: int
+    at: datetime
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What has been told: the last event of which nothing is left to tell, and the latest messages.
+
+    The messages are remembered because later events may have been told already, and because a look that was killed
+    before its memory was kept finds the same news again.
     """
 
     after: int
@@ -98,18 +125,62 @@ class Told:
         """It as a text."""
         return json.dumps({"after": self.after, "latest": self.latest})
 
-    def unsaid(self, messages: Iterable[Message]) -> list[Message]:
-        """The messages that have not been sent lately."""
-        return [message for message in messages if _known_as(message) not in self.latest]
+    def knows(self, message: Message) -> bool:
+        """Whether the message has been told lately."""
+        return _known_as(message) in self.latest
 
-    def with_all(self, after: int, messages: Iterable[Message]) -> Told:
-        """With an event and its messages."""
-        latest = dict.fromkeys([*self.latest, *(_known_as(message) for message in messages)])
-        return Told(after, tuple(latest)[-_REMEMBERED:])
+    def unsaid(self, found: Iterable[Found], now: datetime) -> list[Message]:
+        """The messages, each once, that are still news and have not been told."""
+        fresh = (message for one in found if now - one.at <= _FRESH for message in one.messages)
+        return [message for message in dict.fromkeys(fresh) if not self.knows(message)]
+
+    def with_message(self, message: Message) -> Told:
+        """With a message that was told."""
+        return replace(self, latest=(*self.latest, _known_as(message)))
+
+    def settled(self, found: Sequence[Found], now: datetime) -> Told:
+        """Past the events of which nothing is left to tell, and without what was told long ago."""
+        left = list(dropwhile(lambda one: not self.unsaid([one], now), found))
+        done = found[: len(found) - len(left)]
+        needed = {_known_as(message) for one in left for message in one.messages} | {*self.latest[-_REMEMBERED:]}
+        return Told(done[-1].number if done else self.after, tuple(one for one in self.latest if one in needed))
 
 
 def _known_as(message: Message) -> str:
-    return digest([message.title, message.body])[:16]
+    return digest([message.title, message.body, message.key])[:16]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What came of telling: what is told by now, whether nobody could be told of anything, and all that in words."""
+
+    told: Told
+    failed: bool
+    text: str
+
+
+def tell(found: Sequence[Found], told: Told, notifier: Notifier, now: datetime, *, seconds: float) -> Telling:
+    """Tell what is still to be told; no message is begun after these seconds.
+
+    What no address took is not told: it is tried again by whoever comes next with what is told by now.
+    """
+    unsaid, until = told.unsaid(found, now), time.monotonic() + seconds
+    tried, sent, sentences = 0, 0, list[str]()
+    for message in unsaid:
+        failures = notifier.send(message.title, message.body)
+        tried, reached = tried + 1, notifier.reached_by(failures)
+        if reached:
+            told, sent = told.with_message(message), sent + 1
+        if failures:
+            missed = "was not told everywhere" if reached else "could not be told"
+            sentences.append(f'"{message.title}" {missed}: {" ".join(failures)}')
+        if time.monotonic() >= until:
+            break
+    if not unsaid:
+        return Telling(told.settled(found, now), failed=False, text="There is no news to tell.")
+    rest = [] if tried == len(unsaid) else ["The rest comes with the next tick."]
+    count = f"Told: {sent} of {len(unsaid)} {'message' if len(unsaid) == 1 else 'messages'}."
+    return Telling(told.settled(found, now), failed=not sent, text=" ".join([count, *rest, *sentences]))
 
 
 class Notifier:
@@ -126,8 +197,13 @@ class Notifier:
     def __init__(self, addresses: Sequence[str], *, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._apprise = _apprise(addresses, patience) if addresses else None
+        self._addresses = len(self._apprise or ())
 
-    def send(self, title: str, body: str) -> list[str]:
+    def reached_by(self, failures: Sequence[str]) -> bool:
+        """Whether some address took the message that `send` gave these sentences for."""
+        return not failures or len(failures) < self._addresses
+
+    def send(self, title: str, body: str, *, is_failure: bool = False) -> list[str]:
         """Send one message everywhere, as plain text; give a sentence for each address that did not take it.
 
         It never raises, waits for all services at once, and shows no part of an address: to many services a path, a
@@ -137,7 +213,7 @@ class Notifier:
             return []
         sending = _SENDING.set(True)
         try:
-            told = self._apprise.notify(body, title)
+            told = self._apprise.notify(body, title, notify_type="failure" if is_failure else "info")
         finally:
             _SENDING.reset(sending)
         if told:
@@ -147,7 +223,10 @@ class Notifier:
             for number, result in enumerate(told, start=1)
             if not result
         ]
-        return failures or ["No address was told: Apprise could make nothing of the message."]
+        return failures or [
+            f"Address {number} was not told: Apprise could make nothing of the message."
+            for number in range(1, self._addresses + 1)
+        ]
 
     def _reason(self, result: NotifyResult) -> str:
         """Why it failed, without Apprise's own words, which may hold the address."""

@@ -41,7 +41,7 @@ START_DATE = Setting("ROCKET_ASSETS_START_DATE", "1957-10-04", "first partition"
 END_DATE = Setting(
     "ROCKET_ASSETS_END_DATE",
     "",
-    "last partition, for a closed period; without it, today + DAYS_AHEAD",
+    "last partition, for a closed period; without it, and at most, today + DAYS_AHEAD",
 )
 DAYS_AHEAD = Setting("ROCKET_ASSETS_DAYS_AHEAD", "14", "planned days that have a partition")
 POLL_SECONDS = Setting(

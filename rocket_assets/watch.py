@@ -12,6 +12,7 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -21,20 +22,22 @@ from rocket_assets.documents import digest
 from rocket_assets.errors import Damaged, Missing, RateLimited
 from rocket_assets.launch_library import LaunchLibrary, Updates
 from rocket_assets.launches import Change, Launch, Standing, changed, cheapest_ranges
-from rocket_assets.memory import OVERLAP, RECENT, Due, Memory, Span, is_from, said
+from rocket_assets.memory import LONGEST_OVERDUE, OVERLAP, RECENT, Due, Memory, Span, is_from, said
 
 DAY = timedelta(days=1)
-
-_LONGEST_OVERDUE = timedelta(days=366)
-"""How long ago a launch that is still planned may have been to fly, if nothing is remembered of it."""
 
 _FORGOTTEN = timedelta(days=7)
 """What was updated so long ago is looked at again after the memory was lost."""
 
 _LONGEST_SLEEP = timedelta(hours=1)
 
-_LONGEST_RUN = timedelta(hours=2)
-"""A run that takes longer, or that was killed without a trace, is not waited for."""
+_SET_BACK = timedelta(hours=2)
+"""A time that lies further ahead was noted by a clock that has been set back since."""
+
+_MOST_RUNS = 10
+"""Of this watch, under way or waiting: what else is due waits for a later look, the days around today the least."""
+
+_READERS = 16
 
 _TRIES = 12
 """Runs for the same change, in about two days."""
@@ -42,6 +45,14 @@ _TRIES = 12
 _FAR = date(9999, 12, 31)
 
 Range = tuple[date, date]
+
+
+@dataclass(frozen=True)
+class Busy:
+    """The ranges of days that runs are bringing or are to bring, and how many of these runs the watch has asked for."""
+
+    ranges: Collection[Range] = ()
+    own: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class _Reading:
     found: dict[str, Launch] = field(default_factory=dict)
     unread: Span | None = None
     has_read: bool = False
+    unreadable: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.unread, self.has_read = self.memory.unread, self.is_new
@@ -93,7 +105,7 @@ class Watch:
         archive: where it is seen which changes are settled.
         first, last: the days that have a partition; others are left out.
         now: the time.
-        busy: the ranges of days that are being brought at the moment; asked for only where that matters.
+        busy: what is being brought at the moment; asked for only where that matters.
     """
 
     def __init__(
@@ -104,7 +116,7 @@ class Watch:
         first: date,
         last: date,
         now: datetime,
-        busy: Callable[[], Collection[Range]] = tuple,
+        busy: Callable[[], Busy] = Busy,
     ) -> None:
         self._library = library
         self._archive = archive
@@ -124,7 +136,9 @@ class Watch:
         """
         if memory.asleep_until and self._now < memory.asleep_until <= self._now + _LONGEST_SLEEP:
             return Look(memory, [], [], f"The throttle of the Launch Library opens at {_clock(memory.asleep_until)}.")
-        is_first, before = memory.since is None, memory.dump()
+        is_first = memory.since is None
+        # A first look has no memory that would tell it from another one.
+        before = f"{self._now}" if is_first else memory.dump()
         try:
             reading = self._learn(memory) if is_first else _Reading(memory)
             throttled = self._read(reading)
@@ -133,7 +147,10 @@ class Watch:
         memory, changes = self._follow(reading)
         due, given_up = self._outstanding(memory.due)
         requests, due = self._ask(due, memory.launches_on, before)
-        text = self._text(memory, changes, requests, due, given_up, is_first=is_first)
+        settled = [change for change in changes if change.launch.id not in due]
+        text = self._text(memory, changes, requests, due, given_up, settled, is_first=is_first)
+        if reading.unreadable:
+            text += f" Rows that cannot be read: {_some(reading.unreadable)}"
         memory = replace(memory, due=due, asleep_until=throttled and self._opens(throttled), was_lost=False)
         return Look(memory, changes, requests, f"{text} {self._closed(throttled)}" if throttled else text)
 
@@ -157,6 +174,7 @@ class Watch:
         planned = {launch.id: launch for launch in self._library.launches(start, _FAR)}
         launches = {launch.id: launch for launch in page} | planned
         due: dict[str, Due] = {}
+        self._read_ahead(_days(max(start, self._first), self._last))
         for change in self._differences(launches, start):
             due[change.launch.id] = self._due(change, due.get(change.launch.id))
             if change.launch.id not in launches:
@@ -169,7 +187,7 @@ class Watch:
         # Of the launches that flew long ago, those are known now that were updated since the last one of the page.
         has_old = any(launch.id not in planned for launch in page)
         begun = max(since - OVERLAP, updates[-1]) if has_old else since - OVERLAP
-        learned = replace(memory, since=since, begun=begun, due=due)
+        learned = replace(memory, since=since, begun=begun, learned=self._now, due=due)
         if memory.was_lost:
             learned = replace(learned, begun=back, unread=(back, updates[-1]) if updates else None)
         return _Reading(learned.with_standing(launches.values(), self._now), is_new=True)
@@ -201,10 +219,10 @@ class Watch:
         memory, since, last = reading.memory, reading.memory.asks_from(self._now), None
         try:
             if not reading.is_new:
-                for page, last in self._pages(reading, since, None):
-                    is_all_told = bool(last and memory.since and last < memory.since - OVERLAP)
+                for page, oldest in self._pages(reading, since, None):
+                    last = oldest
                     is_counted = bool(reading.unread) or page.count <= memory.count_from(since)
-                    if is_all_told or (is_counted and not reading.is_news(page)):
+                    if is_counted and not reading.is_news(page):
                         break
                 last = None
             for _, until in self._pages(reading, *reading.unread) if reading.unread else ():
@@ -227,13 +245,14 @@ class Watch:
             # The latest comes first: a launch that changes between two pages comes twice, and is not missed.
             reading.found = {launch.id: launch for launch in reading.news(page)} | reading.found
             reading.has_read = True
+            reading.unreadable += page.unreadable
             yield page, page.launches[-1].last_updated if page.launches else None
 
     def _follow(self, reading: _Reading) -> tuple[Memory, list[Change]]:
         """What was read, remembered; due is what has changed."""
         memory = reading.memory
         stood = {launch_id: before for launch_id in reading.found if (before := memory.before(launch_id))}
-        changes = changed(stood, reading.found.values())
+        changes = [self._compared(change) for change in changed(stood, reading.found.values())]
         due = dict(memory.due)
         for change in changes:
             one = self._due(change, due.get(change.launch.id))
@@ -243,14 +262,23 @@ class Watch:
         followed = replace(memory, since=newest, unread=reading.unread, due=due)
         return followed.with_standing([change.launch for change in changes], self._now), changes
 
+    def _compared(self, change: Change) -> Change:
+        """A change with what the archive has of its launch, so that it can say what is another."""
+        days = self._with_a_partition([change.before.net.date()] if change.before else [])
+        stored = [
+            launches[change.launch.id] for day in days if change.launch.id in (launches := self._launches_on(day) or {})
+        ]
+        return replace(change, stored=stored[0] if stored else None)
+
     def _where_stored(self, change: Change, memory: Memory) -> set[date]:
         """The days on which the archive has the launch; more than the memory knows where it moved twice between looks.
 
         A launch that is still planned, and of which nothing is remembered, may long be overdue.
         """
         is_overdue = change.before is None and not change.launch.is_final
-        start = (memory.since or self._now).date() - (_LONGEST_OVERDUE if is_overdue else RECENT)
-        days = _days(max(start, self._first), self._last)
+        start = (memory.since or self._now).date() - (LONGEST_OVERDUE if is_overdue else RECENT)
+        days = list(_days(max(start, self._first), self._last))
+        self._read_ahead(days)
         return {day for day in days if change.launch.id in (self._launches_on(day) or ())}
 
     def _due(self, change: Change, before: Due | None) -> Due:
@@ -265,6 +293,7 @@ class Watch:
 
     def _outstanding(self, due: Mapping[str, Due]) -> tuple[dict[str, Due], list[Due]]:
         """What the archive does not show yet, and what was asked for too often."""
+        self._read_ahead({day for one in due.values() for day in self._with_a_partition(one.days)})
         open_ones = {launch_id: one for launch_id, one in due.items() if not self._is_settled(launch_id, one)}
         given_up = {key: one for key, one in open_ones.items() if one.asked >= _TRIES and self._is_time(one)}
         return {key: one for key, one in open_ones.items() if key not in given_up}, list(given_up.values())
@@ -285,13 +314,21 @@ class Watch:
         self, due: Mapping[str, Due], launches_on: Mapping[date, int], before: str
     ) -> tuple[list[Request], dict[str, Due]]:
         """The ranges to be brought now, and what remains due after that."""
-        asked = {launch_id: one for launch_id, one in sorted(due.items()) if self._is_time(one)}
-        wanted = {day for one in asked.values() for day in self._with_a_partition(one.days)}
+        due_now = {launch_id: one for launch_id, one in sorted(due.items()) if self._is_time(one)}
+        wanted = {day for one in due_now.values() for day in self._with_a_partition(one.days)}
+        today = self._now.date()
+        by_nearness = sorted(cheapest_ranges(wanted, launches_on), key=lambda one: max(one[0] - today, today - one[1]))
+        chosen = by_nearness[: max(0, _MOST_RUNS - self._busy.own)] if by_nearness else []
+        asked = {
+            launch_id: one
+            for launch_id, one in due_now.items()
+            if all(any(start <= day <= end for start, end in chosen) for day in self._with_a_partition(one.days))
+        }
         requests = []
-        for start, end in cheapest_ranges(wanted, launches_on):
-            causes = [item for item in asked.items() if any(start <= day <= end for day in item[1].days)]
+        for start, end in sorted(chosen):
+            causes = [item for item in due_now.items() if any(start <= day <= end for day in item[1].days)]
             # Of the memory before the look: a look that is repeated because a kill lost its outcome has the same key.
-            key = digest([before, [[launch_id, said(one.last_updated), one.asked] for launch_id, one in causes]])
+            key = digest([before, [[launch_id, said(one.last_updated)] for launch_id, one in causes]])
             requests.append(Request(start, end, [one.text for _, one in causes], f"{start}..{end} {key[:16]}"))
         again = {launch_id: replace(one, asked=one.asked + 1, at=self._now) for launch_id, one in asked.items()}
         return requests, {**due, **again}
@@ -299,16 +336,20 @@ class Watch:
     def _is_time(self, due: Due) -> bool:
         if self._now < due.at + due.rest:
             # After the clock was set back, it would be a long time until then.
-            return due.at > self._now + _LONGEST_RUN
-        is_waited_for = self._now < due.at + max(_LONGEST_RUN, due.rest)
-        return not (is_waited_for and any(start <= day <= end for start, end in self._busy for day in due.days))
+            return due.at > self._now + _SET_BACK
+        return not any(start <= day <= end for start, end in self._busy.ranges for day in due.days)
 
     @cached_property
-    def _busy(self) -> Collection[Range]:
+    def _busy(self) -> Busy:
         return self._find_busy()
 
     def _with_a_partition(self, days: Iterable[date]) -> list[date]:
         return [day for day in days if self._first <= day <= self._last]
+
+    def _read_ahead(self, days: Iterable[date]) -> None:
+        """Read days side by side: one after the other, a year of them from a bucket takes longer than a look may."""
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="days") as threads:
+            list(threads.map(self._launches_on, set(days) - self._stored.keys()))
 
     def _launches_on(self, day: date) -> dict[str, Launch] | None:
         """The stored launches of a day by their ids; None where there are none to be relied on."""
@@ -326,27 +367,31 @@ class Watch:
         requests: list[Request],
         due: Mapping[str, Due],
         given_up: list[Due],
+        settled: list[Change],
         *,
         is_first: bool,
     ) -> str:
-        said = [_found(memory, changes, is_first=is_first)]
+        sentences = [_found(memory, changes, is_first=is_first)]
         if requests:
-            said.append(f"To be brought: {_some([_shown(one.start, one.end) for one in requests])}.")
+            sentences.append(f"To be brought: {_some([_shown(one.start, one.end) for one in requests])}.")
+        if settled:
+            sentences.append(f"Stored already, or without a partition: {_some([one.launch.name for one in settled])}.")
         waiting = [one.text for one in due.values() if one.at != self._now]
         if waiting:
-            said.append(f"Not yet in the storage: {_some(waiting)}.")
+            sentences.append(f"Not yet in the storage: {_some(waiting)}.")
         if given_up:
-            said.append(
+            sentences.append(
                 f"Given up after {_TRIES} runs: {_some([one.text for one in given_up])}. "
                 "The runs say why; bring the days by hand."
             )
-        return " ".join(said)
+        return " ".join(sentences)
 
 
 def _found(memory: Memory, changes: list[Change], *, is_first: bool) -> str:
     if is_first:
         lost = "The memory of earlier looks could not be read. " if memory.was_lost else ""
-        return f"{lost}Learned how {_count(memory.launches_on.total(), 'launch stands', 'launches stand')}."
+        learned = _count(memory.launches_on.total(), "launch stands", "launches stand")
+        return f"{lost}Learned how {learned}. From now on, what changes is brought."
     if changes:
         return f"{_count(len(changes), 'launch', 'launches')} changed: {_some([str(change) for change in changes])}."
     return f"Nothing has changed since {_clock(memory.since)}." if memory.since else "Nothing has changed."

@@ -19,6 +19,7 @@ import pytest
 
 from rocket_assets.archive import Archive
 from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.settings import ALL, API_TOKEN, API_URL, DAYS_AHEAD, NOTIFY
 from rocket_assets.storage import Storage, images_folder
 from rocket_assets_tests.project import tree
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
@@ -130,6 +131,8 @@ with dg.DagsterInstance.get() as instance:
         (["verify"], {"ROCKET_ASSETS_STORAGE": "no/such/folder"}, 1, "Is ROCKET_ASSETS_STORAGE right"),
         (["verify"], {"ROCKET_ASSETS_STORAGE": "memory://"}, 1, "holds no day that could be looked at"),
         (["verify", "2024-12-01"], {}, 2, "Name both START and END, or neither."),
+        (["settings"], {"ROCKET_ASSETS_POLL_SECONDS": "abc"}, 2, "POLL_SECONDS is 'abc'; what fits is a whole number"),
+        (["settings"], {"DAGSTER_HOME": "/no/such/folder"}, 2, "DAGSTER_HOME is '/no/such/folder'"),
         (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
         (["sample-library", "--story", "--throttle", "15"], {}, 2, "--throttle counts real hours"),
     ],
@@ -269,6 +272,53 @@ def test_without_a_dagster_home_it_makes_one_with_the_settings_of_the_project(co
     assert (tmp_path / ".dagster/dagster.yaml").read_bytes() == DAGSTER_YAML.read_bytes()
 
 
+@pytest.mark.parametrize("home", [".dagster", ".demo/dagster"])
+def test_a_home_of_ours_follows_the_project_and_what_it_was_is_kept(
+    command: Command, tmp_path: Path, home: str
+) -> None:
+    file = tmp_path / home / "dagster.yaml"
+    environ = {"DAGSTER_HOME": str(file.parent)}
+    assert (command("settings", **environ).stderr, file.read_bytes()) == ("", DAGSTER_YAML.read_bytes())
+    file.write_text("# of an earlier version")
+    done = command("settings", **environ)
+    assert done.stderr == f"{file} was not that of this version: it is now, and the former is dagster.yaml.old.\n"
+    assert file.read_bytes() == DAGSTER_YAML.read_bytes()
+    assert file.with_name("dagster.yaml.old").read_text() == "# of an earlier version"
+    assert command("settings", **environ).stderr == ""
+
+
+def test_a_home_of_ones_own_gets_settings_where_it_has_none_and_keeps_those_it_has(
+    command: Command, tmp_path: Path
+) -> None:
+    assert command("settings", DAGSTER_HOME=str(tmp_path)).stderr == ""
+    assert (tmp_path / "dagster.yaml").read_bytes() == DAGSTER_YAML.read_bytes()
+    (tmp_path / "dagster.yaml").write_text("# mine")
+    assert command("settings", DAGSTER_HOME=str(tmp_path)).stderr == ""
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("dagster.yaml", "# mine")]
+
+
+def test_the_settings_in_force_are_shown_and_no_secret_is(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_API_TOKEN=hush\nROCKET_ASSETS_DAYS_AHEAD=0\n")
+    given = {API_URL, API_TOKEN, DAYS_AHEAD, NOTIFY}
+    done = command("settings", ROCKET_ASSETS_NOTIFY="json://me:hush@localhost")
+    shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(shown) == [*(setting.name for setting in ALL), "DAGSTER_HOME"]
+    assert shown["ROCKET_ASSETS_API_TOKEN"] == shown["ROCKET_ASSETS_NOTIFY"] == "(set)"
+    assert shown["ROCKET_ASSETS_DAYS_AHEAD"] == "0"
+    others = {setting.name: setting.default or "none" for setting in ALL if setting not in given}
+    assert others.items() <= shown.items()
+    assert shown["DAGSTER_HOME"] == str(tmp_path / ".dagster")
+    assert "hush" not in done.stdout + done.stderr
+
+
+def test_it_is_said_where_dagster_would_take_another_value(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_POLL_SECONDS=60\nROCKET_ASSETS_STORAGE=there\n")
+    said = command("settings", ROCKET_ASSETS_POLL_SECONDS="30", ROCKET_ASSETS_STORAGE="there").stdout
+    assert re.search(r"^ROCKET_ASSETS_POLL_SECONDS +30$", said, re.MULTILINE)
+    assert said.splitlines()[-1].startswith("ROCKET_ASSETS_POLL_SECONDS is another in .env.")
+    assert "ROCKET_ASSETS_STORAGE is another" not in said
+
+
 def test_verify_says_that_all_is_well(command: Command) -> None:
     command("backfill", "2024-12-03", "2024-12-05")
     for level in ("quick", "full"):
@@ -337,6 +387,7 @@ def test_settings_are_read_from_a_dotenv_file(command: Command, tmp_path: Path) 
 
 
 def test_help_says_what_each_command_does(command: Command) -> None:
-    assert {"backfill", "verify", "sample-library"} <= set(command("--help").stdout.split())
-    for name in ("backfill", "verify", "sample-library"):
+    names = {"backfill", "verify", "settings", "sample-library"}
+    assert names <= set(command("--help").stdout.split())
+    for name in names:
         assert command(name, "--help").returncode == 0

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from rocket_assets.backfill import DAYS_PER_CHUNK
 from rocket_assets.cli import main
 from rocket_assets.defs.assets import IMAGES_PER_RUN
 from rocket_assets.sample_library import catalogue
+from rocket_assets.sample_library.story import TRAVELLER
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -85,3 +90,49 @@ def test_a_chunk_of_the_command_is_as_long_as_a_run_of_a_backfill() -> None:
 def test_make_without_a_word_names_the_targets() -> None:
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {"demo", "test", "dev", "dev-demo", "check"} <= set(re.findall(r"^make ([a-z-]+)", said, re.MULTILINE))
+
+
+Make = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Runs `make` in an empty folder, on the installation of these tests."""
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/bin").symlink_to(Path(sys.executable).parent)
+
+    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": os.environ["PATH"], **environ}
+        return subprocess.run(
+            ["make", "-o", ".venv/installed", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_make_dev_keeps_dagsters_records_in_the_folder_unless_it_is_told_where(make: Make, tmp_path: Path) -> None:
+    assert f'DAGSTER_HOME="{tmp_path}/.dagster"' in make("-n", "dev").stdout
+    assert 'DAGSTER_HOME="/my own/home"' in make("-n", "dev", DAGSTER_HOME="/my own/home").stdout
+
+
+@pytest.mark.parametrize("target", ["dev", "dev-demo"])
+def test_make_does_not_start_dagster_with_a_wrong_setting(make: Make, tmp_path: Path, target: str) -> None:
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_DAYS_AHEAD=abc\n")
+    done = make(target, "PORT=0", "SAMPLE_PORT=0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ROCKET_ASSETS_DAYS_AHEAD is 'abc'; what fits is a whole number")
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("target", "taken"), [("dev", "PORT"), ("dev-demo", "PORT"), ("dev-demo", "SAMPLE_PORT")])
+def test_make_says_how_to_choose_another_port(make: Make, target: str, taken: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        number = listening.getsockname()[1]
+        done = make(target, *(f"{name}={number if name == taken else 0}" for name in ("PORT", "SAMPLE_PORT")))
+    assert done.returncode == 2
+    assert done.stdout == f"Port {number} cannot be listened on. Choose another: make {target} {taken}=…\n"
+
+
+def test_make_names_the_launch_of_the_story() -> None:
+    assert TRAVELLER in MAKEFILE

@@ -514,13 +514,13 @@ IMPRECISE = {
     ("before", "now", "said", "days"),
     [
         (None, {}, "2026-03-05, new", {MARCH_5}),
-        ({}, {"image": None}, "2026-03-05", {MARCH_5}),
+        ({}, {"image": None}, "2026-03-05, updated", {MARCH_5}),
         ({}, {"net": "2026-03-07T02:10:00Z"}, "2026-03-05 -> 2026-03-07", {MARCH_5, MARCH_7}),
         ({"net": "2026-03-07T02:10:00Z"}, {}, "2026-03-07 -> 2026-03-05", {MARCH_5, MARCH_7}),
-        ({}, {"net": "2026-03-05T23:59:59Z"}, "2026-03-05", {MARCH_5}),
+        ({}, {"net": "2026-03-05T23:59:59Z"}, "2026-03-05, updated", {MARCH_5}),
         ({}, {"status": NORMAL["status"]}, "2026-03-05, Success", {MARCH_5}),
         (None, {"status": NORMAL["status"]}, "2026-03-05, Success", {MARCH_5}),
-        ({"status": NORMAL["status"]}, {"status": NORMAL["status"], "image": None}, "2026-03-05", {MARCH_5}),
+        ({"status": NORMAL["status"]}, {"status": NORMAL["status"], "image": None}, "2026-03-05, updated", {MARCH_5}),
         (
             {"net": "2026-03-07T02:10:00Z"},
             {"status": {"id": 4, "name": "Failure"}},
@@ -645,3 +645,23 @@ def test_ranges_cover_the_days_with_no_more_requests_than_one_a_day_and_stay_apa
 def test_the_size_of_a_page_is_what_makes_a_range_dear() -> None:
     assert list(cheapest_ranges([march(5), march(7)], {}, page=2)) == [(march(5), march(5)), (march(7), march(7))]
     assert list(cheapest_ranges([march(5), march(7)], {}, page=3)) == [(march(5), march(7))]
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ({}, "updated"),
+        ({"status": GO}, "Success"),
+        ({"image": None}, "another picture"),
+        ({"net": "2026-03-05T00:00:00Z"}, "another time"),
+        ({"name": "Another", "image": None}, "another name, another picture"),
+    ],
+)
+def test_a_change_says_what_is_another_than_what_is_stored(stored: Row, said: str) -> None:
+    now = parse(NORMAL | {"net": "2026-03-05T02:10:00Z"}, SOURCE)
+    was = parse(NORMAL | {"net": "2026-03-05T02:10:00Z"} | stored, SOURCE)
+    assert str(Change(now, Standing.of(now), was)) == f"{now.name}: 2026-03-05, {said}"
+
+
+def test_a_name_without_end_is_cut_in_the_text_of_a_change() -> None:
+    assert len(str(Change(parse(NORMAL | {"name": "long " * 50_000}, SOURCE), None))) < 200

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,17 @@ import requests
 
 from rocket_assets.errors import WrongSetting
 from rocket_assets.launches import Change, Launch, Standing, parse
-from rocket_assets.notifications import PATIENCE, Message, Notifier, Told, news
+from rocket_assets.notifications import (
+    PATIENCE,
+    Found,
+    Message,
+    Notifier,
+    Told,
+    failure_message,
+    news,
+    plain_message,
+    tell,
+)
 from rocket_assets_tests.service import Service, serving
 
 SECRET = "sesame4711"
@@ -132,9 +142,25 @@ def test_by_itself_it_waits_less_than_ten_seconds() -> None:
 
 
 def test_a_message_of_nothing_is_a_sentence_too(service: Service) -> None:
-    assert Notifier([service.address()]).send("", "") == [
-        "No address was told: Apprise could make nothing of the message."
+    notifier = Notifier([service.address(), service.address("/b")])
+    failures = notifier.send("", "")
+    assert failures == [
+        "Address 1 was not told: Apprise could make nothing of the message.",
+        "Address 2 was not told: Apprise could make nothing of the message.",
     ]
+    assert not notifier.reached_by(failures)
+
+
+def test_a_failure_is_sent_as_one(service: Service) -> None:
+    assert Notifier([service.address()]).send("title", "body", is_failure=True) == []
+    assert service.messages[0]["type"] == "failure"
+
+
+def test_a_message_has_reached_somebody_unless_every_address_failed(service: Service, refused: str) -> None:
+    assert Notifier([]).reached_by(Notifier([]).send("title", "body"))
+    for addresses, reached in [([service.address()], True), ([service.address(), refused], True), ([refused], False)]:
+        notifier = Notifier(addresses)
+        assert notifier.reached_by(notifier.send("title", "body")) is reached
 
 
 def test_an_address_that_apprise_does_not_know_is_refused_without_being_shown(
@@ -212,7 +238,7 @@ TODAY, LAST = date(2026, 3, 10), date(2026, 3, 24)
         (
             planned(24),
             planned(31),
-            [("Slip: Falcon 9 | Starlink", "2026-03-31 -> 2026-03-24 (not before 10:00 UTC, Go).")],
+            [("Earlier: Falcon 9 | Starlink", "2026-03-31 -> 2026-03-24 (not before 10:00 UTC, Go).")],
         ),
         (planned(30), planned(31), []),
         (planned(12, precision=2), planned(12), []),
@@ -244,15 +270,119 @@ def test_a_name_does_no_harm_in_a_message(name: str, shown: str) -> None:
     assert told.title == f"New launch: {shown}"
 
 
+def test_each_slip_has_a_key_of_its_own_also_when_a_launch_goes_to_and_fro() -> None:
+    there, back = planned(14), planned(12)
+    slips = [Change(there, Standing.of(back)), Change(back, Standing.of(there))]
+    keys = [message.key for message in news(slips, TODAY, LAST)]
+    assert keys == ["id 2026-03-01 00:00:14+00:00", "id 2026-03-01 00:00:12+00:00"]
+
+
+@pytest.mark.parametrize("reason", ["long " * 1000, "a line\n" * 1000, "@" * 5000])
+def test_a_failure_is_cut_where_services_would_refuse_more_and_its_last_line_stays(reason: str) -> None:
+    message = failure_message("launches 2026-11-15", [reason], "Run 7 says more.")
+    assert message.title == "Failed: launches 2026-11-15"
+    assert len(message.body) == 1500
+    assert message.body.endswith("…\nRun 7 says more.")
+
+
+def test_a_short_failure_is_told_as_it_is() -> None:
+    assert failure_message("x", ["One.", "Two."], "Run 7.").body == "One.\nTwo.\nRun 7."
+
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def found(number: int, *messages: Message, hours_ago: float = 0) -> Found:
+    return Found(number, NOW - timedelta(hours=hours_ago), messages)
+
+
+def named(count: int) -> list[Message]:
+    return [Message(f"title {number}", "body") for number in range(count)]
+
+
+def test_two_events_of_the_same_words_are_both_told_and_each_of_them_once(service: Service) -> None:
+    one, two = plain_message("Slip: X", "body", "one"), plain_message("Slip: X", "body", "two")
+    notifier = Notifier([service.address()])
+    first = tell([found(1, one, two), found(2, one)], Told(0), notifier, NOW, seconds=9)
+    assert (first.failed, first.text) == (False, "Told: 2 of 2 messages.")
+    assert first.told.after == 2
+    assert tell([found(3, two, one)], first.told, notifier, NOW, seconds=9).text == "There is no news to tell."
+    assert len(service.messages) == 2
+
+
+def test_telling_ends_in_time_and_goes_on_where_it_ended(service: Service) -> None:
+    notifier, looks, told = (
+        Notifier([service.address()]),
+        [found(1, *named(2)), found(2, Message("last", "body"))],
+        Told(0),
+    )
+    ticks = []
+    for _ in range(3):
+        ticks.append(tell(looks, told, notifier, NOW, seconds=0))
+        told = ticks[-1].told
+    assert [tick.text for tick in ticks] == [
+        "Told: 1 of 3 messages. The rest comes with the next tick.",
+        "Told: 1 of 2 messages. The rest comes with the next tick.",
+        "Told: 1 of 1 message.",
+    ]
+    assert [tick.told.after for tick in ticks] == [0, 1, 2]
+    assert [message["title"] for message in service.messages] == ["title 0", "title 1", "last"]
+
+
+def test_a_silent_service_holds_a_tick_no_longer_than_its_budget_and_one_message(service: Service) -> None:
+    service.silent = True
+    started = time.monotonic()
+    telling = tell([found(1, *named(50))], Told(0), Notifier([service.address()], patience=0.3), NOW, seconds=0.5)
+    assert time.monotonic() - started < 2
+    assert telling.failed
+    assert telling.told == Told(0)
+    assert telling.text.startswith("Told: 0 of 50 messages. The rest comes with the next tick.")
+    assert '"title 0" could not be told: Address 1 (JSON) did not take the message: no answer' in telling.text
+
+
+def test_what_no_address_took_is_tried_again_and_what_some_took_is_told(service: Service, refused: str) -> None:
+    (message,) = named(1)
+    service.status = 500
+    alone, both = Notifier([service.address()]), Notifier([service.address(), refused])
+    first = tell([found(1, message)], Told(0), alone, NOW, seconds=9)
+    assert (first.failed, first.told) == (True, Told(0))
+    service.status = 200
+    second = tell([found(1, message)], first.told, both, NOW, seconds=9)
+    assert not second.failed
+    assert second.text == (
+        'Told: 1 of 1 message. "title 0" was not told everywhere: '
+        "Address 2 (JSON) did not take the message: it could not be reached, or refused it."
+    )
+    assert second.told.after == 1
+    assert tell([found(1, message)], second.told, both, NOW, seconds=9).text == "There is no news to tell."
+
+
+def test_news_of_more_than_a_day_ago_is_told_to_nobody_and_done_with(service: Service) -> None:
+    old, new = named(2)
+    looks = [found(1, old, hours_ago=25), found(2, new, hours_ago=23)]
+    telling = tell(looks, Told(0), Notifier([service.address()]), NOW, seconds=9)
+    assert [message["title"] for message in service.messages] == ["title 1"]
+    assert telling.told.after == 2
+
+
 def test_what_has_been_told_is_remembered_for_a_while_and_no_longer() -> None:
-    messages = [Message(f"title {number}", "body") for number in range(150)]
-    told = Told(after=0)
+    messages, told = named(150), Told(after=0)
     for number, message in enumerate(messages):
-        assert told.unsaid([message, message]) == [message, message]
-        told = told.with_all(number, [message])
-        assert told.unsaid([message]) == []
-    assert told.unsaid(messages) == messages[:50]
+        assert not told.knows(message)
+        told = told.with_message(message).settled([found(number, message)], NOW)
+        assert told.knows(message)
+    assert told.after == 149
+    assert told.unsaid([found(150, *messages)], NOW) == messages[:50]
     assert Told.read(told.dump()) == told
+
+
+def test_what_was_told_of_an_event_that_is_not_done_with_is_remembered_however_much_it_is() -> None:
+    messages, told = named(151), Told(after=0)
+    for message in messages[:150]:
+        told = told.with_message(message)
+    told = told.settled([found(1, *messages)], NOW)
+    assert told.after == 0
+    assert told.unsaid([found(1, *messages)], NOW) == messages[150:]
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"after": "x", "latest": []}', "null", "7"])

@@ -21,7 +21,7 @@ from rocket_assets.launches import parse
 from rocket_assets.memory import Memory
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
-from rocket_assets.watch import Look, Range, Watch
+from rocket_assets.watch import Busy, Look, Range, Watch
 from rocket_assets_tests.replay import Clock
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
 
@@ -53,6 +53,8 @@ class World:
         self.library_is_ahead = timedelta(0)
         self.rows: dict[str, Row] = {}
         self.busy: list[Range] = []
+        self.own = 0
+        self.first = FIRST
         self.asked = 0
         self.url = ""
 
@@ -91,7 +93,8 @@ class World:
     def look(self, memory: Memory) -> Look:
         """Look, as a process does that knows nothing but the text of the memory."""
         with LaunchLibrary(self.url, mode="list", retries=0) as library:
-            watch = Watch(library, self.archive, first=FIRST, last=LAST, now=self.clock(), busy=lambda: self.busy)
+            busy = Busy(self.busy, self.own)
+            watch = Watch(library, self.archive, first=self.first, last=LAST, now=self.clock(), busy=lambda: busy)
             try:
                 return watch.look(Memory.read(memory.dump()))
             finally:
@@ -160,7 +163,8 @@ def test_the_first_look_learns_and_asks_for_nothing(
     look = world.look(EMPTY)
     assert (asked_for(look), look.changes, world.asked) == ([], [], requests)
     assert look.memory.launches_on.total() == len(world.rows)
-    assert look.text == f"Learned how {planned} {'launch stands' if planned == 1 else 'launches stand'}."
+    learned = f"Learned how {planned} {'launch stands' if planned == 1 else 'launches stand'}."
+    assert look.text == f"{learned} From now on, what changes is brought."
     world.rests(look.memory)
 
 
@@ -424,19 +428,36 @@ def test_a_newer_change_starts_afresh_and_keeps_the_older_days(world: World) -> 
 
 
 @pytest.mark.parametrize("asked", [0, 1, 2])
-def test_a_busy_day_is_waited_for_but_not_for_longer_than_two_hours(world: World, asked: int) -> None:
+def test_a_busy_day_is_waited_for_as_long_as_it_is_busy(world: World, asked: int) -> None:
     memory = world.learned()
     world.put("a", on(20))
     for _ in range(asked):
         memory = world.look(memory).memory
         world.clock.advance(30 * MINUTE)
     world.busy = [(on(15), on(20))]
-    begin = memory.due["a"].at if asked else world.clock.now
-    while not (look := world.look(memory)).requests:
+    for _ in range(30):
+        look = world.look(memory)
+        assert not look.requests
         assert "Not yet in the storage: A: 2026-03-21, new." in look.text or look.changes
         memory = look.memory
         world.clock.advance(10 * MINUTE)
-    assert world.clock.now - begin == 2 * HOUR
+    world.busy = []
+    assert asked_for(world.look(memory)) == [(on(20), on(20))]
+
+
+def test_of_many_days_those_around_today_come_first_and_few_at_a_time(world: World) -> None:
+    """Days forty apart are ranges of their own; three runs of the watch are under way."""
+    memory = world.learned()
+    world.first = date(2020, 1, 1)
+    days = [NOW.date() - n * timedelta(days=40) for n in range(20)]
+    for number, day in enumerate(days):
+        world.put(f"old-{number:02}", day)
+    world.own = 3
+    look = world.look(memory)
+    assert asked_for(look) == [(day, day) for day in sorted(days)[-7:]]
+    world.own = 0
+    later = world.look(look.memory)
+    assert asked_for(later) == [(day, day) for day in sorted(days)[3:13]]
 
 
 def test_a_day_that_is_busy_holds_up_no_other(world: World) -> None:
@@ -451,7 +472,7 @@ def test_a_day_that_is_busy_holds_up_no_other(world: World) -> None:
 
 
 def test_who_is_busy_is_not_asked_while_nothing_is_due(world: World) -> None:
-    def unwelcome() -> list[Range]:
+    def unwelcome() -> Busy:
         raise AssertionError("There is no reason to ask.")
 
     memory = world.learned()
@@ -723,7 +744,7 @@ class History:
     def _look(self, fate: str, after: timedelta) -> None:
         self.world.clock.advance(after)
         look = self.world.look(self.memory)
-        # A change is given up after six runs; so many are not lost here.
+        # A change is given up after twelve runs; so many are not lost here.
         if fate in ("lost", "killed halfway") and self.losses == 5:
             fate = "carried out"
         if fate not in ("memory not kept", "neither"):

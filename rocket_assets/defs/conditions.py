@@ -11,18 +11,16 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from rocket_assets.defs.runs import COMMAND, DATA_VERSION
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION
 
 _COMMANDS_GAP = timedelta(seconds=15)
 """`rocket-assets backfill` brings the pictures itself; for so long after a run of it, its next one is waited for."""
 
 _COMMANDS_RUN = timedelta(hours=1)
-"""A run of it that has begun longer ago was killed: none takes so long."""
+"""A run of it that has begun longer ago and has not ended is taken for one that was killed."""
 
 _REST, _TRIED = timedelta(hours=6), timedelta(days=3)
 """How long after a run that failed another may begin, and how long after the launches came that goes on."""
-
-_MOST_AT_ONCE = 100
 
 
 class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
@@ -51,8 +49,8 @@ class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
         """The days of which that is true."""
         instance = context.asset_graph_view.instance
         behind = _days_behind(instance, self.launches, context.key, context.evaluation_time)
-        if behind and _the_command_is_at_work(instance, context):
-            behind = set()
+        for start, end in _ranges_of_commands(instance, context.evaluation_time) if behind else ():
+            behind = {day for day in behind if not start <= day <= end}
         true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
             {day for day in behind if context.partitions_def and context.partitions_def.has_partition_key(day)}
         )
@@ -80,10 +78,11 @@ def _to_be_tried_again(
     instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey, tried: Mapping[str, int], now: datetime
 ) -> set[str]:
     """Of the days for which a run has begun and brought nothing, those whose rest is over."""
-    newest = sorted(tried.values())[-_MOST_AT_ONCE:]
-    lately = dg.AssetRecordsFilter(asset_key=launches, storage_ids=newest, after_timestamp=(now - _TRIED).timestamp())
+    lately = dg.AssetRecordsFilter(
+        asset_key=launches, storage_ids=list(tried.values()), after_timestamp=(now - _TRIED).timestamp()
+    )
     again = set[str]()
-    for came in instance.fetch_materializations(lately, limit=_MOST_AT_ONCE).records if tried else ():
+    for came in instance.fetch_materializations(lately, limit=max(1, len(tried))).records if tried else ():
         last_try = instance.event_log_storage.get_latest_planned_materialization_info(images, came.partition_key)
         run = last_try and instance.get_run_record_by_id(last_try.run_id)
         if came.partition_key and run and run.end_time and run.end_time < (now - _REST).timestamp():
@@ -91,10 +90,14 @@ def _to_be_tried_again(
     return again
 
 
-def _the_command_is_at_work(instance: dg.DagsterInstance, context: dg.AutomationContext[dg.AssetKey]) -> bool:
-    now = context.evaluation_time
+def _ranges_of_commands(instance: dg.DagsterInstance, now: datetime) -> set[tuple[str, str]]:
+    """The first and the last day of what commands are bringing."""
     lately = dg.RunsFilter(tags={COMMAND: "backfill"}, updated_after=now - _COMMANDS_RUN)
-    return any(
-        not record.dagster_run.is_finished or record.update_timestamp.replace(tzinfo=UTC) > now - _COMMANDS_GAP
-        for record in instance.get_run_records(lately)
-    )
+    found = set[tuple[str, str]]()
+    for record in instance.get_run_records(lately):
+        start, _, end = record.dagster_run.tags.get(COMMANDS_DAYS, "").partition("..")
+        # Dagster gives this time in UTC, with or without saying so.
+        updated = record.update_timestamp.replace(tzinfo=UTC)
+        if start and end and (not record.dagster_run.is_finished or updated > now - _COMMANDS_GAP):
+            found.add((start, end))
+    return found

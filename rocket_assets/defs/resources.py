@@ -11,9 +11,12 @@ import dagster as dg
 
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
+from rocket_assets.network import Timeout
 from rocket_assets.notifications import Notifier
 from rocket_assets.settings import API_TOKEN, NOTIFY, Settings, notify_addresses
 from rocket_assets.storage import Storage
+
+_LOOK_SECONDS = 15.0
 
 
 class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
@@ -24,12 +27,18 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     token: str | None = None
     retries: int = 3
     backoff: float = 0.5
+    read_timeout: float = Timeout().read
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LaunchLibrary]:
         """A client whose connections are given back when the run ends."""
         with LaunchLibrary(
-            self.url, token=self.token, mode=self.mode, retries=self.retries, backoff=self.backoff
+            self.url,
+            token=self.token,
+            mode=self.mode,
+            timeout=Timeout(read=self.read_timeout),
+            retries=self.retries,
+            backoff=self.backoff,
         ) as library:
             yield library
 
@@ -80,15 +89,14 @@ class NotifierResource(dg.ConfigurableResource[Notifier]):
 
 def resources(settings: Settings) -> dict[str, object]:
     """The resources that these settings ask for, by the names under which assets and sensors take them."""
-
-    def library(mode: str) -> LaunchLibraryResource:
-        token = dg.EnvVar(API_TOKEN.name) if settings.api_token else None
-        return LaunchLibraryResource(url=settings.api_url, mode=mode, token=token)
-
+    token = dg.EnvVar(API_TOKEN.name) if settings.api_token else None
     return {
-        "launch_library": library(settings.api_mode),
-        # A look for changes needs no more than a `list` answer says, and that is a ninth of the bytes.
-        "launch_list": library("list"),
+        "launch_library": LaunchLibraryResource(url=settings.api_url, mode=settings.api_mode, token=token),
+        # A look for changes needs no more than a `list` answer says, a ninth of the bytes; and Dagster breaks off a
+        # sensor that takes longer than a minute.
+        "launch_list": LaunchLibraryResource(
+            url=settings.api_url, mode="list", token=token, retries=1, read_timeout=_LOOK_SECONDS
+        ),
         "storage": StorageResource(uri=settings.storage),
         "stored": StorageResource(uri=settings.storage, writes=False),
         "image_library": ImageLibraryResource(storage_uri=settings.storage),

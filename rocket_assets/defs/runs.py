@@ -32,8 +32,13 @@ BECAUSE = "rocket_assets/because"
 COMMAND = "rocket_assets/command"
 """The tag of a run that a command of ours has started in its own process."""
 
+COMMANDS_DAYS = "rocket_assets/command_days"
+"""The tag that says which days the command is bringing just now, as first..last."""
+
 # A wait is at most an hour, and a step asks for a few pages only: more waits than this mean that something is wrong.
 _MAX_WAITS = 100
+
+_MOST_SHOWN = 20
 
 _PATIENCE = (30, 120, 600)
 """Seconds to wait for a server that does not answer, before the first, second and third new try."""
@@ -144,8 +149,12 @@ def failure(error: RocketAssetsError) -> dg.Failure:
 
 def failed_days(context: dg.AssetExecutionContext, errors: Mapping[date, RocketAssetsError]) -> BaseException:
     """What to raise when some days of a run failed: the other days stand."""
-    reasons = "\n".join(f"- {day}: {error} {error.advice}" for day, error in sorted(errors.items()))
-    said = f"{len(errors)} of {len(context.partition_keys)} days failed; the others stand.\n{reasons}"
+    shown = sorted(errors.items())[:_MOST_SHOWN]
+    reasons = "\n".join(f"- {day}: {error} {error.advice}" for day, error in shown)
+    more = f"\n- and {len(errors) - len(shown)} more days" if len(errors) > len(shown) else ""
+    total = len(context.partition_keys)
+    others = "; the others stand" if len(errors) < total else ""
+    said = f"{len(errors)} of {total} days failed{others}.\n{reasons}{more}"
     unavailable = [error for error in errors.values() if isinstance(error, Unavailable)]
     if unavailable and WAITS_OUTSIDE not in context.run.tags:
         again = wait_for(context, unavailable[0])

@@ -37,7 +37,11 @@ def launches_around_today(settings: Settings) -> dg.ScheduleDefinition:
         return dg.RunRequest(
             run_key=today.isoformat(),
             partition_key=start.isoformat() if start == end else None,
-            tags={**tags_for_days(start, end), BECAUSE: f"The days around {today}, as each day."},
+            tags={
+                **tags_for_days(start, end),
+                BECAUSE: f"The days around {today}, as each day.",
+                "dagster/priority": "1",
+            },
         )
 
     return launches_around_today

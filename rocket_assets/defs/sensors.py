@@ -6,14 +6,15 @@ cursor, and which runs Dagster is to start.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs import assets
+from rocket_assets.defs.instance import LOOKS
 from rocket_assets.defs.jobs import bring_launches
 from rocket_assets.defs.partitions import bounds
 from rocket_assets.defs.runs import BECAUSE, COMMAND, days_of_tags, is_tried_again, reason_of, tags_for_days
@@ -21,10 +22,10 @@ from rocket_assets.errors import Unavailable
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import Change
 from rocket_assets.memory import Memory
-from rocket_assets.notifications import Message, Notifier, Told, news, plain_message
+from rocket_assets.notifications import Found, Message, Notifier, Told, failure_message, news, tell
 from rocket_assets.settings import Settings
 from rocket_assets.storage import Storage
-from rocket_assets.watch import Look, Range, Request, Watch
+from rocket_assets.watch import Busy, Look, Range, Request, Watch
 
 Clock = Callable[[], datetime]
 
@@ -34,11 +35,24 @@ PICTURES_SECONDS = 20
 TELL_SECONDS = 30
 """How often it is looked whether people are to be told of something."""
 
+_TELLING_SECONDS = 25.0
+"""After this no more messages are begun in a tick, which Dagster ends after a minute."""
+
+_TOLD_FOR = timedelta(days=3)
+"""Days that have failed are not told of again when they fail again within this time."""
+
+_FAILURES_AT_ONCE = 300
+
 _LONGEST_TAG = 250
 _LOOKS_AT_ONCE = 100
 
 _BACKFILL = "dagster/backfill"
 _NEWS = "news"
+
+_FAILED = [dg.DagsterRunStatus.FAILURE]
+_RECENTLY = timedelta(days=2)
+
+_LONGEST_RUN = timedelta(hours=2)
 
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -72,7 +86,7 @@ def launch_library_changes(settings: Settings, clock: Clock) -> dg.SensorDefinit
         now = clock()
         first, last = bounds(settings, now.date())
         watch = Watch(
-            launch_list, Archive(stored), first=first, last=last, now=now, busy=lambda: _busy(context.instance)
+            launch_list, Archive(stored), first=first, last=last, now=now, busy=lambda: _busy(context.instance, now)
         )
         try:
             look = watch.look(Memory.read(context.cursor))
@@ -81,7 +95,7 @@ def launch_library_changes(settings: Settings, clock: Clock) -> dg.SensorDefinit
         if look.requests:
             context.log.info(look.text)
         return dg.SensorResult(
-            run_requests=[_run_request(request) for request in look.requests],
+            run_requests=[_run_request(request, now.date() - _RECENTLY) for request in look.requests],
             skip_reason=None if look.requests else look.text,
             cursor=look.memory.dump(),
             asset_events=[_observed(look, news(look.changes, now.date(), last))] if look.changes else [],
@@ -107,32 +121,30 @@ def launch_images_follow() -> dg.AutomationConditionSensorDefinition:
         )
 
 
-def tell_news() -> dg.SensorDefinition:
+def tell_news(clock: Clock, seconds: float = _TELLING_SECONDS) -> dg.SensorDefinition:
     """Sends a message for each new launch, slip and outcome that a look has found."""
 
     @dg.sensor(
         minimum_interval_seconds=TELL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells the addresses in ROCKET_ASSETS_NOTIFY of new launches within the days ahead, of slips and "
-        "of outcomes, one message each. Off: the switch beside its name.",
+        "of outcomes, one message each. What no address takes is tried again for a day. Off: the switch beside its "
+        "name.",
     )
     def tell_news(context: dg.SensorEvaluationContext, notifier: dg.ResourceParam[Notifier]) -> dg.SensorResult:
         told = Told.read(context.cursor)
         if told is None:
             newest = context.instance.fetch_observations(assets.library.key, limit=1).records
             told = Told(after=newest[0].storage_id if newest else 0)
-        found = context.instance.fetch_observations(
+        looks = context.instance.fetch_observations(
             dg.AssetRecordsFilter(asset_key=assets.library.key, after_storage_id=told.after),
             limit=_LOOKS_AT_ONCE,
             ascending=True,
         )
-        sent, failures = 0, list[str]()
-        for record in found.records:
-            for message in told.unsaid(_news_in(record)):
-                sent, failures = sent + 1, [*failures, *notifier.send(message.title, message.body)]
-            told = told.with_all(record.storage_id, _news_in(record))
-        said = f"Messages sent: {sent}. {' '.join(failures)}" if sent else "There is no news to tell."
-        return dg.SensorResult(skip_reason=said.strip(), cursor=told.dump())
+        telling = tell([_found(look) for look in looks.records], told, notifier, clock(), seconds=seconds)
+        if telling.failed:
+            raise dg.Failure(telling.text)
+        return dg.SensorResult(skip_reason=telling.text, cursor=telling.told.dump())
 
     return tell_news
 
@@ -144,70 +156,124 @@ def tell_failures() -> dg.SensorDefinition:
         minimum_interval_seconds=TELL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells the addresses in ROCKET_ASSETS_NOTIFY of each run that failed for good; of a backfill once, "
-        "when the first of its runs has failed. Off: the switch beside its name.",
+        "when the first of its runs has failed, and of days that fail again and again once in a while. Off: the switch "
+        "beside its name.",
     )
     def tell_failures(
         context: dg.RunFailureSensorContext, notifier: dg.ResourceParam[Notifier]
     ) -> dg.SkipReason | None:
         run = context.dagster_run
         # Who gave a command has been told by it.
-        if COMMAND in run.tags or is_tried_again(run) or not _is_first_of_its_backfill(context.instance, run):
+        if COMMAND in run.tags or is_tried_again(run) or not _is_first_failure(context.instance, run):
             return None
         reasons = [reason_of(event) for event in context.get_step_failure_events()]
         told = _failure_message(run, reasons or [context.failure_event.message or "It gave no reason."])
-        return dg.SkipReason(" ".join(["A message was sent.", *notifier.send(told.title, told.body)]))
+        failures = notifier.send(told.title, told.body, is_failure=True)
+        sent = "A message was sent." if notifier.reached_by(failures) else f'"{told.title}" could not be told:'
+        return dg.SkipReason(" ".join([sent, *failures]))
 
     return tell_failures
 
 
-def _news_in(record: dg.EventLogRecord) -> list[Message]:
-    event = record.asset_observation
+def _found(look: dg.EventLogRecord) -> Found:
+    event = look.asset_observation
     given = event.metadata.get(_NEWS) if event else None
     found = given.data if isinstance(given, dg.JsonMetadataValue) and isinstance(given.data, list) else []
-    return [Message(str(one["title"]), str(one["body"])) for one in found if isinstance(one, dict)]
+    messages = [
+        Message(str(one["title"]), str(one["body"]), str(one.get("key", ""))) for one in found if isinstance(one, dict)
+    ]
+    return Found(look.storage_id, datetime.fromtimestamp(look.timestamp, UTC), messages)
 
 
-def _is_first_of_its_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether no other run of the same backfill has failed before; of a run of its own that is true."""
-    if not (backfill := run.tags.get(_BACKFILL)):
+def _is_first_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether nobody can have been told of these days lately, nor of the backfill that the run is of."""
+    this = instance.get_run_record_by_id(run.run_id)
+    if this is None:
         return True
-    failed = instance.get_run_records(dg.RunsFilter(tags={_BACKFILL: backfill}, statuses=[dg.DagsterRunStatus.FAILURE]))
-    for_good = [record for record in failed if not is_tried_again(record.dagster_run)]
-    return not for_good or min(for_good, key=lambda record: record.end_time or 0).dagster_run.run_id == run.run_id
+    since = _ended(this) - _TOLD_FOR
+    recent = _failed(instance, dg.RunsFilter(statuses=_FAILED, updated_after=since), limit=_FAILURES_AT_ONCE)
+
+    def is_again(record: dg.RunRecord) -> bool:
+        return any(_fails_again(record, other) for other in recent)
+
+    if is_again(this):
+        return False
+    backfill = run.tags.get(_BACKFILL)
+    others = _failed(instance, dg.RunsFilter(statuses=_FAILED, tags={_BACKFILL: backfill})) if backfill else []
+    return not any(_order(other) < _order(this) and not is_again(other) for other in others)
+
+
+def _failed(instance: dg.DagsterInstance, runs: dg.RunsFilter, limit: int | None = None) -> list[dg.RunRecord]:
+    """Of these runs, those that people are told of by a message."""
+    records = [(record, record.dagster_run) for record in instance.get_run_records(runs, limit=limit)]
+    return [record for record, run in records if COMMAND not in run.tags and not is_tried_again(run)]
+
+
+def _fails_again(this: dg.RunRecord, other: dg.RunRecord) -> bool:
+    """Whether the other run has failed not long before this one, and was to bring the same days of the same assets."""
+    days = days_of_tags(this.dagster_run.tags)
+    return (
+        days is not None
+        and days == days_of_tags(other.dagster_run.tags)
+        and _named(this.dagster_run) == _named(other.dagster_run)
+        and _order(other) < _order(this)
+        and _ended(this) - _ended(other) <= _TOLD_FOR
+    )
+
+
+def _order(record: dg.RunRecord) -> tuple[datetime, int]:
+    return _ended(record), record.storage_id
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+
+
+def _named(run: dg.DagsterRun) -> str:
+    return ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name
 
 
 def _failure_message(run: dg.DagsterRun, reasons: list[str]) -> Message:
     days = days_of_tags(run.tags)
-    named = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name
-    what = f"{named} {days[0]} to {days[1]}" if days else named
+    when = dict.fromkeys(str(day) for day in days or ())
     backfill = run.tags.get(_BACKFILL)
-    again = f"Other runs of backfill {backfill} go on, and are not told of. " if backfill else ""
-    return plain_message(
-        f"Failed: {what}", "\n".join([*reasons, f"{again}Run {run.run_id} says more in the Dagster UI."])
+    others = f"Other runs of backfill {backfill} are not told of one by one. " if backfill else ""
+    return failure_message(
+        f"{_named(run)} {' to '.join(when)}".strip(), reasons, f"{others}Run {run.run_id} says more in the Dagster UI."
     )
 
 
-def _run_request(request: Request) -> dg.RunRequest:
+def _run_request(request: Request, first: date) -> dg.RunRequest:
     # JSON can hold half of a character, which no database takes as a tag.
     because = "; ".join(request.because).encode("utf-8", "replace").decode()
     shown = because if len(because) <= _LONGEST_TAG else f"{because[: _LONGEST_TAG - 1]}…"
     return dg.RunRequest(
         run_key=request.key,
         partition_key=request.start.isoformat() if request.start == request.end else None,
-        tags={**tags_for_days(request.start, request.end), BECAUSE: shown},
+        tags={
+            **tags_for_days(request.start, request.end),
+            BECAUSE: shown,
+            # The days around today go before those of a backfill, and these before corrections of what is long past.
+            "dagster/priority": "1" if request.end >= first else "-1",
+        },
     )
 
 
-def _busy(instance: dg.DagsterInstance) -> list[Range]:
-    """The days of launches that are being brought, or that are in the queue."""
-    return list(_days_of_runs(instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))))
+def _busy(instance: dg.DagsterInstance, now: datetime) -> Busy:
+    """The days of launches that are being brought, or that are in the queue.
 
-
-def _days_of_runs(runs: Iterable[dg.DagsterRun]) -> Iterator[Range]:
-    for run in runs:
-        selected = run.asset_selection is None or assets.launches.key in run.asset_selection
-        if selected and (days := days_of_tags(run.tags)):
-            yield days
+    A run that was begun hours ago was killed without a trace, and one that was not even put into the queue as well.
+    """
+    long_ago, ranges, own = (now - _LONGEST_RUN).timestamp(), list[Range](), 0
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
+        run = record.dagster_run
+        waits = run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
+        is_alive = waits or (record.start_time or record.create_timestamp.timestamp()) > long_ago
+        brings_launches = run.asset_selection is None or assets.launches.key in run.asset_selection
+        if is_alive and brings_launches and (days := days_of_tags(run.tags)):
+            ranges.append(days)
+            own += run.tags.get("dagster/sensor_name") == LOOKS
+    return Busy(ranges, own)
 
 
 def _observed(look: Look, messages: Iterable[Message]) -> dg.AssetObservation:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from rocket_assets.defs.runs import COMMAND
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets_tests.project import Project
 
@@ -157,8 +157,10 @@ def test_the_command_brings_the_pictures_itself_and_is_not_forestalled(
     status: dg.DagsterRunStatus, ago: timedelta, days: set[str], changed: Project
 ) -> None:
     """Between its run of the launches and that of the pictures there is a moment without a run."""
-    changed.instance.add_run(dg.DagsterRun("__ASSET_JOB", str(uuid4()), tags={COMMAND: "backfill"}, status=status))
-    assert requested(changed, datetime.now(UTC) + ago) == days
+    changed.bring("2024-12-07", assets=["launches"])
+    tags = {COMMAND: "backfill", COMMANDS_DAYS: "2024-12-04..2024-12-06"}
+    changed.instance.add_run(dg.DagsterRun("__ASSET_JOB", str(uuid4()), tags=tags, status=status))
+    assert requested(changed, datetime.now(UTC) + ago) == {"2024-12-07", *days}
 
 
 def test_days_that_have_no_partition_any_more_are_left_alone(project: Project) -> None:

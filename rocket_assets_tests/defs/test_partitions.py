@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from rocket_assets.defs.partitions import daily_partitions, days
+from rocket_assets.defs.partitions import bounds, daily_partitions, days
 from rocket_assets.settings import Settings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -25,13 +25,29 @@ NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
             "2024-12-01",
             "2024-12-14",
         ),
+        ({"ROCKET_ASSETS_END_DATE": "2026-03-04"}, "1957-10-04", "2026-03-04"),
+        ({"ROCKET_ASSETS_END_DATE": "2026-03-05"}, "1957-10-04", "2026-03-05"),
+        ({"ROCKET_ASSETS_END_DATE": "2026-03-10"}, "1957-10-04", "2026-03-10"),
+        ({"ROCKET_ASSETS_END_DATE": "2026-12-31"}, "1957-10-04", "2026-03-19"),
     ],
-    ids=["default", "until today", "a month ahead", "today alone", "a closed period"],
+    ids=[
+        "default",
+        "until today",
+        "a month ahead",
+        "today alone",
+        "a closed period",
+        "ends yesterday",
+        "ends today",
+        "ends within the days ahead",
+        "ends beyond them",
+    ],
 )
 def test_the_settings_say_the_first_and_the_last_day(environ: dict[str, str], first: str, last: str) -> None:
-    partitions = daily_partitions(Settings.read(environ))
+    settings = Settings.read(environ)
+    partitions = daily_partitions(settings)
     with dg.partition_loading_context(effective_dt=NOON):
         assert (partitions.get_first_partition_key(), partitions.get_last_partition_key()) == (first, last)
+    assert [str(day) for day in bounds(settings, NOON.date())] == [first, last]
 
 
 def test_a_day_begins_and_ends_at_midnight_utc() -> None:

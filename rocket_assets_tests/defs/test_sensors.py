@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,6 +14,7 @@ import pytest
 from rocket_assets.definitions import definitions
 from rocket_assets.defs.resources import LaunchLibraryResource, resources
 from rocket_assets.defs.runs import BECAUSE, COMMAND
+from rocket_assets.defs.sensors import tell_news
 from rocket_assets.notifications import Notifier
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import API_URL, NOTIFY, STORAGE, Settings
@@ -48,6 +49,7 @@ class Library:
     rows: list[dict[str, Any]] = field(default_factory=list)
     cursor: str | None = None
     version: str = "2.3.0"
+    now: datetime = NOW
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,7 +62,7 @@ class Library:
 
     @property
     def definitions(self) -> dg.Definitions:
-        return definitions(Settings.read(self.environ_of_project), lambda: NOW)
+        return definitions(Settings.read(self.environ_of_project), lambda: self.now)
 
     def tick(self) -> dg.SensorResult:
         """What the look for changes gives, its memory kept."""
@@ -90,7 +92,7 @@ def test_the_first_look_learns_and_asks_for_nothing(library: Library) -> None:
     library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
     result = library.tick()
     assert not result.run_requests
-    assert said(result) == "Learned how 2 launches stand."
+    assert said(result) == "Learned how 2 launches stand. From now on, what changes is brought."
     assert not result.asset_events
 
 
@@ -123,7 +125,7 @@ def test_a_name_that_no_database_takes_is_shown_without_what_it_cannot_hold(
             rows.append(launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z", name=name))
             (request,) = list(hostile.tick().run_requests or [])
     assert request.tags[BECAUSE].startswith("Half ? | long")
-    assert len(request.tags[BECAUSE]) == 250
+    assert len(request.tags[BECAUSE]) <= 250
 
 
 def test_one_day_is_a_run_of_that_partition(library: Library) -> None:
@@ -141,7 +143,13 @@ def test_what_was_found_is_an_event_of_the_launch_library(library: Library) -> N
     assert event.description == "1 launch changed: Falcon 9 | Starlink: 2024-12-07, new. To be brought: 2024-12-07."
     news = event.metadata["news"]
     assert isinstance(news, dg.JsonMetadataValue)
-    assert news.data == [{"title": "New launch: Falcon 9 | Starlink", "body": "2024-12-07 (not before 10:00 UTC, Go)."}]
+    assert news.data == [
+        {
+            "title": "New launch: Falcon 9 | Starlink",
+            "body": "2024-12-07 (not before 10:00 UTC, Go).",
+            "key": f"{ID}1 2024-12-05 10:00:00+00:00",
+        }
+    ]
 
 
 def test_a_quiet_look_is_one_request_and_says_since_when(library: Library) -> None:
@@ -178,7 +186,18 @@ def test_a_server_that_does_not_answer_is_a_reason_to_skip_and_the_memory_stays(
     assert "asks for what this one missed" in (reason.skip_message or "")
 
 
-def test_a_day_that_a_run_is_bringing_is_not_asked_for_again(library: Library) -> None:
+@pytest.mark.parametrize(
+    ("status", "ago", "is_left_to_it"),
+    [
+        (dg.DagsterRunStatus.STARTED, timedelta(minutes=5), True),
+        (dg.DagsterRunStatus.STARTED, timedelta(hours=3), False),
+        (dg.DagsterRunStatus.STARTING, timedelta(hours=30), True),
+        (dg.DagsterRunStatus.NOT_STARTED, timedelta(hours=3), False),
+    ],
+)
+def test_a_day_that_a_run_is_bringing_is_left_to_it_unless_that_died_long_ago(
+    library: Library, status: dg.DagsterRunStatus, ago: timedelta, is_left_to_it: bool
+) -> None:
     library.tick()
     library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
     job = library.definitions.resolve_job_def("bring_launches")
@@ -188,10 +207,11 @@ def test_a_day_that_a_run_is_bringing_is_not_asked_for_again(library: Library) -
             "dagster/asset_partition_range_start": "2024-12-01",
             "dagster/asset_partition_range_end": "2024-12-08",
         },
-        status=dg.DagsterRunStatus.STARTED,
+        status=status,
         asset_selection=frozenset([dg.AssetKey("launches")]),
     )
-    assert not library.tick().run_requests
+    library.now = datetime.now(UTC) + ago
+    assert bool(library.tick().run_requests) != is_left_to_it
 
 
 def told_of(service: Service) -> list[tuple[str, str]]:
@@ -238,7 +258,20 @@ def test_news_from_before_the_sensor_was_on_is_not_told(library: Library, servic
     assert not service.messages
 
 
-def test_a_service_that_refuses_is_a_sentence_on_the_page_of_the_tick(library: Library, service: Service) -> None:
+def test_a_launch_that_goes_to_and_fro_is_told_each_time(library: Library, service: Service) -> None:
+    library.environ = {NOTIFY.name: service.address()}
+    cursor = None
+    for number, day in enumerate([7, 9, 7, 9]):
+        library.rows = [launch(1, f"2024-12-0{day}T10:00:00Z", f"2024-12-05T10:0{number}:00Z")]
+        for event in library.tick().asset_events:
+            library.instance.report_runless_asset_event(event)
+        cursor = library.tick_of("tell_news", cursor).cursor
+    assert [title.partition(":")[0] for title, _ in told_of(service)] == ["Slip", "Earlier", "Slip"]
+
+
+def test_news_that_no_address_took_fails_the_tick_in_words_and_is_told_by_a_later_one(
+    library: Library, service: Service
+) -> None:
     service.status = 500
     library.environ = {NOTIFY.name: service.address()}
     cursor = library.tick_of("tell_news", None).cursor
@@ -246,18 +279,115 @@ def test_a_service_that_refuses_is_a_sentence_on_the_page_of_the_tick(library: L
     library.rows = [launch(1, "2024-12-07T10:00:00Z", "2024-12-05T10:00:00Z")]
     for event in library.tick().asset_events:
         library.instance.report_runless_asset_event(event)
-    assert said(library.tick_of("tell_news", cursor)) == (
-        "Messages sent: 1. Address 1 (JSON) did not take the message: it answered 500."
+    with pytest.raises(dg.Failure) as raised:
+        library.tick_of("tell_news", cursor)
+    assert raised.value.description == (
+        'Told: 0 of 1 message. "New launch: Falcon 9 | Starlink" could not be told: '
+        "Address 1 (JSON) did not take the message: it answered 500."
     )
+    service.status = 200
+    assert said(library.tick_of("tell_news", cursor)) == "Told: 1 of 1 message."
+
+
+def observe(instance: dg.DagsterInstance, news: list[dict[str, str]]) -> None:
+    metadata = {"news": dg.MetadataValue.json(news)}
+    instance.report_runless_asset_event(dg.AssetObservation("launch_library", metadata=metadata))
+
+
+def tick_of_news(
+    instance: dg.DagsterInstance, notifier: Notifier, later: timedelta = timedelta(), seconds: float = 9
+) -> dg.SensorResult:
+    """What a tick gives for all that was observed, some time later."""
+    cursor = json.dumps({"after": 0, "latest": []})
+    with dg.build_sensor_context(instance, cursor, resources={"notifier": notifier}) as context:
+        result = tell_news(lambda: datetime.now(UTC) + later, seconds)(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def test_news_that_an_older_release_has_left_is_told(instance: dg.DagsterInstance, service: Service) -> None:
+    observe(instance, [{"title": "Slip: X", "body": "body"}])
+    tick_of_news(instance, Notifier([service.address()]))
+    assert told_of(service) == [("Slip: X", "body")]
+
+
+def test_news_of_more_than_a_day_ago_is_not_told(instance: dg.DagsterInstance, service: Service) -> None:
+    observe(instance, [{"title": "Slip: X", "body": "body", "key": "1"}])
+    result = tick_of_news(instance, Notifier([service.address()]), timedelta(hours=25))
+    assert said(result) == "There is no news to tell."
+    assert json.loads(result.cursor or "")["after"] > 0
+    assert not service.messages
+
+
+def test_a_tick_ends_in_time_and_says_that_there_is_more(instance: dg.DagsterInstance, service: Service) -> None:
+    observe(instance, [{"title": f"Slip: {number}", "body": "body", "key": ""} for number in range(20)])
+    result = tick_of_news(instance, Notifier([service.address()]), seconds=0)
+    assert said(result) == "Told: 1 of 20 messages. The rest comes with the next tick."
+    service.silent = True
+    with pytest.raises(dg.Failure, match="The rest comes with the next tick"):
+        tick_of_news(instance, Notifier([service.address()], patience=0.2), seconds=0.3)
+    assert len(service.messages) < 5
 
 
 def test_a_run_that_failed_is_told_with_its_days_and_its_reason(library: Library, service: Service) -> None:
     failure = fail(library, {})
-    tell(library, service, failure)
+    assert tell(library, service, failure) == "A message was sent."
     ((title, body),) = told_of(service)
     assert title == "Failed: launch_images 2024-12-05 to 2024-12-06"
     assert "The launches of 2024-12-05 are not in" in body
-    assert failure.run_id in body
+    assert body.endswith(f"Run {failure.run_id} says more in the Dagster UI.")
+    assert service.messages[0]["type"] == "failure"
+
+
+def test_a_failure_of_one_day_names_it_once(library: Library, service: Service) -> None:
+    tell(library, service, fail(library, {}, "2024-12-05", "2024-12-05"))
+    assert told_of(service)[0][0] == "Failed: launch_images 2024-12-05"
+
+
+def test_a_failure_that_no_address_took_is_not_said_to_be_sent(library: Library, service: Service) -> None:
+    service.status = 500
+    assert tell(library, service, fail(library, {})) == (
+        '"Failed: launch_images 2024-12-05 to 2024-12-06" could not be told: '
+        "Address 1 (JSON) did not take the message: it answered 500."
+    )
+
+
+def test_days_that_fail_again_and_again_are_told_of_once_and_other_days_as_well(
+    library: Library, service: Service
+) -> None:
+    for last in ("2024-12-06", "2024-12-06", "2024-12-07", "2024-12-06"):
+        tell(library, service, fail(library, {}, last=last))
+    assert [title for title, _ in told_of(service)] == [
+        "Failed: launch_images 2024-12-05 to 2024-12-06",
+        "Failed: launch_images 2024-12-05 to 2024-12-07",
+    ]
+
+
+@pytest.mark.parametrize(("days_ago", "told"), [(2.9, 0), (3.1, 1)])
+def test_days_that_failed_more_than_three_days_ago_are_told_of_again(
+    days_ago: float, told: int, library: Library, service: Service
+) -> None:
+    earlier = fail(library, {})
+    event = next(event for event in earlier.all_events if event.event_type == dg.DagsterEventType.RUN_FAILURE)
+    ended = datetime.now(UTC) - timedelta(days=days_ago)
+    library.instance.run_storage.handle_run_event(earlier.run_id, event, ended)
+    tell(library, service, fail(library, {}))
+    assert len(service.messages) == told
+
+
+def test_a_failure_that_a_command_has_shown_keeps_none_from_being_told(library: Library, service: Service) -> None:
+    fail(library, {COMMAND: "backfill"})
+    tell(library, service, fail(library, {}))
+    assert len(service.messages) == 1
+
+
+def test_of_a_backfill_the_first_failure_of_days_that_did_not_fail_before_is_told(
+    library: Library, service: Service
+) -> None:
+    tell(library, service, fail(library, {}))
+    for last in ("2024-12-06", "2024-12-07", "2024-12-08"):
+        tell(library, service, fail(library, {"dagster/backfill": "abc"}, last=last))
+    assert [title for title, _ in told_of(service)][1:] == ["Failed: launch_images 2024-12-05 to 2024-12-07"]
 
 
 def test_of_a_backfill_the_first_failure_alone_is_told(library: Library, service: Service) -> None:
@@ -267,7 +397,7 @@ def test_of_a_backfill_the_first_failure_alone_is_told(library: Library, service
     ((title, body),) = told_of(service)
     assert title.startswith("Failed: ")
     assert failures[0].run_id in body
-    assert "backfill abc" in body
+    assert "Other runs of backfill abc are not told of one by one." in body
 
 
 @pytest.mark.parametrize("tags", [{COMMAND: "backfill"}, {"dagster/will_retry": "true"}])
@@ -278,10 +408,12 @@ def test_a_run_of_a_command_and_one_that_is_tried_again_are_not_told(
     assert not service.messages
 
 
-def fail(library: Library, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+def fail(
+    library: Library, tags: dict[str, str], first: str = "2024-12-05", last: str = "2024-12-06"
+) -> dg.ExecuteInProcessResult:
     """A run that failed: the pictures of days whose launches are not there."""
     job = library.definitions.resolve_implicit_global_asset_job_def()
-    days = {"dagster/asset_partition_range_start": "2024-12-05", "dagster/asset_partition_range_end": "2024-12-06"}
+    days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     result = job.execute_in_process(
         instance=library.instance,
         asset_selection=[dg.AssetKey("launch_images")],
@@ -293,8 +425,8 @@ def fail(library: Library, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     return result
 
 
-def tell(library: Library, service: Service, failure: dg.ExecuteInProcessResult) -> None:
-    """What Dagster does when it has seen a run fail."""
+def tell(library: Library, service: Service, failure: dg.ExecuteInProcessResult) -> str | None:
+    """What Dagster does when it has seen a run fail, and what the sensor says."""
     library.environ = {NOTIFY.name: service.address()}
     sensor = library.definitions.resolve_sensor_def("tell_failures")
     run = library.instance.get_run_by_id(failure.run_id)
@@ -303,4 +435,5 @@ def tell(library: Library, service: Service, failure: dg.ExecuteInProcessResult)
     context = dg.build_run_status_sensor_context(
         "tell_failures", event, library.instance, run, resources={"notifier": Notifier([service.address()])}
     ).for_run_failure()
-    sensor(context)
+    reason = sensor(context)
+    return reason.skip_message if isinstance(reason, dg.SkipReason) else None

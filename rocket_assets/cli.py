@@ -378,7 +378,8 @@ def _is_sample_library(port: int) -> bool:
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a command to its end; it is given the time to end by itself after Ctrl-C, and a termination is passed on."""
     try:
-        process = subprocess.Popen(command, env=environ)  # noqa: S603 - the user's own command line
+        # Who types this command types that one as well, and no shell reads it.
+        process = subprocess.Popen(command, env=environ)  # noqa: S603 - see above
     except OSError as error:
         _stop(WRONG_USE, f"{command[0]} cannot be run: {error.strerror}.")
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())

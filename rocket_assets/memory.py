@@ -180,12 +180,12 @@ class Memory:
         """With these launches as they stand now, and without what need not be remembered any more."""
         standing = dict(self.standing) | {launch.id: Standing.of(launch) for launch in launches}
         since, recent = self.asks_from(now), ((self.since or now) - RECENT).date()
-        # What was updated in the second at which the reading broke off comes once more.
+        # What was updated in the seconds at which the reading broke off comes once more.
         edge = self.unread and self.unread[1]
         lately = {
             key: one
             for key, one in standing.items()
-            if since is None or is_from(one.last_updated, since) or one.last_updated == edge
+            if since is None or is_from(one.last_updated, since) or _is_at(edge, one.last_updated)
         }
         renewed = {_short(launch_id) for launch_id in standing}
         places = {key: place for key, place in self.places.items() if key not in renewed} | {
@@ -252,6 +252,11 @@ def _moment(text: str) -> datetime:
 def said(moment: datetime | None) -> str | None:
     """A time as it stands in the text."""
     return moment and moment.isoformat().replace("+00:00", "Z")
+
+
+def _is_at(edge: datetime | None, updated: datetime | None) -> bool:
+    # The API tells whole seconds, and is asked for one more than it has told.
+    return bool(edge and updated and edge <= updated <= edge + timedelta(seconds=1))
 
 
 def is_from(updated: datetime | None, since: datetime) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import dagster as dg
 
@@ -25,9 +25,6 @@ from rocket_assets.launches import data_version
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.project import BOTH, Project, failure_of
-
-if TYPE_CHECKING:
-    from dagster._core.scheduler.instigation import InstigatorTick
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -177,8 +174,8 @@ class Home:
                 raise TimeoutError(f"Waited in vain: {what}.\n{self.log[-5000:]}")
         return result
 
-    def ticks(self, sensor: str, since: float | None = None) -> list[InstigatorTick]:
-        """The ticks of a sensor that are over, the oldest first."""
+    def ticks(self, sensor: str, since: float | None = None) -> list[Any]:
+        """The ticks of a sensor that are over, the oldest first; Dagster has no public name for what they are."""
         states = [state for state in self.instance.all_instigator_state() if state.instigator_name == sensor]
         ticks = [
             tick

@@ -18,7 +18,8 @@ from rocket_assets.memory import VERSION, Due, Memory, Place, said
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = date(2026, 3, 5)
 
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+# Hypothesis takes bounds without a zone only, and gives each moment the one of `timezones`.
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - see above
 DATES = st.dates(date(1957, 10, 4), date(2100, 1, 1))
 NAMES = st.text(max_size=20)
 STANDINGS = st.builds(Standing, MOMENTS, st.none() | MOMENTS, st.booleans())
@@ -158,3 +159,10 @@ def test_four_hundred_planned_launches_are_a_page_of_text() -> None:
     text = Memory(since=NOW).with_standing(launches, NOW).dump()
     assert len(text) < 10_000
     assert Memory.read(text).launches_on.total() == 400
+
+
+def test_what_was_updated_at_the_edge_of_what_is_unread_is_known_when_it_comes_again() -> None:
+    edge = NOW - timedelta(days=3)
+    launches = [launch(n, NOW, edge + timedelta(seconds=n)) for n in (0, 1, 2)]
+    memory = Memory(since=NOW, unread=(edge - timedelta(days=1), edge)).with_standing(launches, NOW)
+    assert [memory.knows(one) for one in launches] == [True, True, False]

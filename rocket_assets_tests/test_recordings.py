@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +17,14 @@ import pytest
 from rocket_assets.launch_library import LaunchDay, LaunchLibrary
 from rocket_assets.launches import data_version
 from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets_tests.recordings import FOLDER, needed
 from rocket_assets_tests.scripted_server import JSON, Answer, ScriptedServer
 
 Row = dict[str, Any]
 
-VARIABLE = "ROCKET_ASSETS_RECORDINGS"
-FOLDER = Path(os.environ.get(VARIABLE, ""))
 DAY = timedelta(days=1)
 
-pytestmark = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder of recorded answers")
+pytestmark = needed
 
 
 def read(name: str) -> Any:

@@ -37,17 +37,16 @@ from rocket_assets.sample_library.server import Request as Asked
 from rocket_assets.storage import IMAGES, LAUNCHES, Storage, day_of
 from rocket_assets.watch import Watch
 from rocket_assets_tests.project import Daemon, Project, Run, in_ranges
+from rocket_assets_tests.recordings import FOLDER, needed
 from rocket_assets_tests.replay import MONTHS_OF_2025, MONTHS_OF_2026, Clock, Replay, Row, library
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
 
-VARIABLE = "ROCKET_ASSETS_RECORDINGS"
-FOLDER = Path(os.environ.get(VARIABLE, ""))
 FULL = bool(os.environ.get("ROCKET_ASSETS_FULL_REPLAY"))
 DAY, HOUR, TICK = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
 FIRST, DAYS_AHEAD = date(1957, 10, 4), timedelta(days=14)
 SCHEDULE = time(0, 20)
 
-pytestmark = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder of recorded answers")
+pytestmark = needed
 
 
 class Machine(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -16,10 +15,9 @@ from PIL import Image
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import parse
 from rocket_assets.sample_library.modes import MODES, shorten
+from rocket_assets_tests.recordings import FOLDER, needed
 from rocket_assets_tests.replay import MONTHS_OF_2025, MONTHS_OF_2026, Clock, Replay, Row, library
 
-VARIABLE = "ROCKET_ASSETS_RECORDINGS"
-FOLDER = Path(os.environ.get(VARIABLE, ""))
 BASE = "http://127.0.0.1:8123"
 SECOND = timedelta(seconds=1)
 
@@ -41,7 +39,6 @@ MADE_UP: dict[str, list[tuple[str, str, str, str, str | None, str]]] = {
 START, REPLACED = datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 3, 12, tzinfo=UTC)
 NUMBERS = {"SEC": 0, "MIN": 1, "HR": 2, "DAY": 5, "M": 7, "Go": 1, "TBD": 2, "Success": 3, "Hold": 5, "TBC": 8}
 
-recorded = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no folder of recorded answers")
 both_recordings = pytest.mark.parametrize("name", [MONTHS_OF_2025, MONTHS_OF_2026], ids=["2025", "2026"])
 
 
@@ -207,7 +204,7 @@ def test_the_clock_moves_when_told_to() -> None:
     assert clock() == REPLACED
 
 
-@recorded
+@needed
 @pytest.mark.parametrize(
     ("name", "launches", "hidden"), [(MONTHS_OF_2025, 175, 2), (MONTHS_OF_2026, 333, 14)], ids=["2025", "2026"]
 )
@@ -218,7 +215,7 @@ def test_a_recording_comes_whole(name: str, launches: int, hidden: int) -> None:
     assert replay.start == replay.moments[0] < replay.moments[-1] <= replay.end
 
 
-@recorded
+@needed
 @pytest.mark.parametrize(("name", "late"), [(MONTHS_OF_2025, 0), (MONTHS_OF_2026, 1)], ids=["2025", "2026"])
 def test_what_was_observed_is_what_the_replay_shows_then_but_for_an_answer_some_seconds_old(
     name: str, late: int
@@ -246,7 +243,7 @@ def _shows(row: Row, facts: list[Any]) -> bool:
     )
 
 
-@recorded
+@needed
 @both_recordings
 def test_each_recorded_launch_is_on_one_day_at_every_moment(name: str) -> None:
     replay, there = Replay.of(FOLDER / name), set[str]()
@@ -258,7 +255,7 @@ def test_each_recorded_launch_is_on_one_day_at_every_moment(name: str) -> None:
         there = set(dict(days))
 
 
-@recorded
+@needed
 @both_recordings
 def test_last_updated_never_decreases_and_tells_of_every_change_when_repaired(name: str) -> None:
     replay, before = Replay.of(FOLDER / name, repair=True), dict[str, Row]()
@@ -270,7 +267,7 @@ def test_last_updated_never_decreases_and_tells_of_every_change_when_repaired(na
         before = rows
 
 
-@recorded
+@needed
 @both_recordings
 @pytest.mark.parametrize("stride", [1, 7])
 def test_polling_by_last_updated_tells_the_recorded_truth_but_for_hidden_changes(name: str, stride: int) -> None:
@@ -286,7 +283,7 @@ def test_polling_by_last_updated_tells_the_recorded_truth_but_for_hidden_changes
     assert missed <= hidden
 
 
-@recorded
+@needed
 @both_recordings
 @pytest.mark.parametrize("version", ["2.3.0", "2.2.0"])
 def test_the_projects_client_reads_the_recorded_truth(name: str, version: str) -> None:

@@ -17,13 +17,13 @@ from typing import Any, Self
 
 import dagster as dg
 
-# The one place that imports from the private parts of Dagster: no public name leads to what dagster.yaml is to name.
-from dagster._core.errors import DagsterUserCodeUnreachableError
+# The one place that imports from the private parts of Dagster: it lets one write a log manager and a run launcher, and
+# exports by no public name the base of the first, what its capture yields, how the second says that a run fares, and
+# the question that it asks a code server. The tests of this module fail when one of them changes.
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-from dagster._serdes import deserialize_value
+from dagster._grpc.types import CanCancelExecutionRequest
 
 LOOKS = "launch_library_changes"
 """The sensor whose logs are kept."""
@@ -59,7 +59,7 @@ class TickLogManager(LocalComputeLogManager):
         yield CapturedLogContext(log_key)
 
     @contextmanager
-    def open_log_stream(self, log_key: Sequence[str], io_type: ComputeIOType) -> Iterator[Any]:
+    def open_log_stream(self, log_key: Sequence[str], io_type: object) -> Iterator[Any]:
         """Where a tick writes its log; there is a file only if it writes."""
         kept = LOOKS in log_key
         yield _OnFirstWrite(Path(self.get_captured_local_path(log_key, "err"))) if kept else None
@@ -96,12 +96,13 @@ class CheckedRunLauncher(dg.DefaultRunLauncher):
         for _ in range(_ASKED):
             try:
                 answer = client.can_cancel_execution(question, timeout=_ANSWER_SECONDS)
-            except DagsterUserCodeUnreachableError as error:
+            except dg.DagsterError as error:
                 if "UNAVAILABLE" not in str(error):
                     return CheckRunHealthResult(WorkerStatus.RUNNING)
                 time.sleep(_PAUSE_SECONDS)
                 continue
-            if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            reply: Any = dg.deserialize_value(answer)
+            if reply.can_cancel:
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "The code server does not know this run any more.")
         return CheckRunHealthResult(WorkerStatus.FAILED, "The code server that ran it is gone, and the run with it.")

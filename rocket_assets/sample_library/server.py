@@ -295,7 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
                 )
         self._send(answer)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - http.server's names
+    # BaseHTTPRequestHandler looks for methods of these names.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - see above
 
     def _receive(self) -> None:
         self._drop_body()

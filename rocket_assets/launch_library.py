@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -70,6 +71,7 @@ class Updates:
 class LaunchLibrary:
     """A Launch Library 2 API, version 2.0.0, 2.2.0 or 2.3.0, as its URL says.
 
+    Each request, with its repetitions, is sent inside `turn`, by which clients agree that one of them asks at a time.
     Not safe for use by several threads; close it, or use it in a `with` block.
     """
 
@@ -82,6 +84,7 @@ class LaunchLibrary:
         timeout: Timeout | None = None,
         retries: int = 3,
         backoff: float = 0.5,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self.url = url if url.endswith("/") else url + "/"
         self.mode = mode
@@ -93,6 +96,7 @@ class LaunchLibrary:
         # `auth` and not a plain header, so that a stray ~/.netrc cannot replace it.
         self._auth = _Token(token)
         self._retries = retries
+        self._turn = turn or nullcontext()
         self._session = session(accept="application/json", retries=retries, backoff=backoff, auth=self._auth)
 
     def __enter__(self) -> Self:
@@ -262,7 +266,8 @@ class LaunchLibrary:
     def _ask(self, url: str) -> dict[str, Any]:
         try:
             # A redirect is refused below: followed, it could carry the token to another host.
-            response = self._session.get(url, timeout=self._timeout, allow_redirects=False)
+            with self._turn:
+                response = self._session.get(url, timeout=self._timeout, allow_redirects=False)
         except requests.exceptions.InvalidURL as error:
             self.requests += 1
             raise Refused(f"{url} cannot be asked: {cause(error)}. Is ROCKET_ASSETS_API_URL right?") from error

@@ -5,9 +5,11 @@ are passed as the names of their variables, so that their values are in no snaps
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock
 
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -20,7 +22,10 @@ _LOOK_SECONDS = 15.0
 
 
 class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
-    """The Launch Library's API."""
+    """The Launch Library's API.
+
+    Clients that ask `in_turn` send one request at a time, all those of an instance taken together.
+    """
 
     url: str
     mode: str = "normal"
@@ -28,6 +33,7 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     retries: int = 3
     backoff: float = 0.5
     read_timeout: float = Timeout().read
+    in_turn: bool = True
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LaunchLibrary]:
@@ -39,8 +45,19 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
             timeout=Timeout(read=self.read_timeout),
             retries=self.retries,
             backoff=self.backoff,
+            turn=_turn(context) if self.in_turn else None,
         ) as library:
             yield library
+
+
+def _turn(context: dg.InitResourceContext) -> AbstractContextManager[object] | None:
+    """What one process of a Dagster home holds at a time.
+
+    The pool of the asset is to see to that, and on PostgreSQL it does. SQLite has no locks of rows: there Dagster gives
+    the one slot twice when two runs ask for it at the same moment, as runs do that have waited for the same throttle. A
+    lock of the file system holds on one machine, which is as far as SQLite goes, and ends with its process.
+    """
+    return FileLock(Path(context.instance.root_directory) / "launch_library.lock") if context.instance else None
 
 
 class StorageResource(dg.ConfigurableResource[Storage]):
@@ -93,9 +110,9 @@ def resources(settings: Settings) -> dict[str, object]:
     return {
         "launch_library": LaunchLibraryResource(url=settings.api_url, mode=settings.api_mode, token=token),
         # A look for changes needs no more than a `list` answer says, a ninth of the bytes; and Dagster breaks off a
-        # sensor that takes longer than a minute.
+        # sensor that takes longer than a minute, so that it cannot wait until the runs have asked.
         "launch_list": LaunchLibraryResource(
-            url=settings.api_url, mode="list", token=token, retries=1, read_timeout=_LOOK_SECONDS
+            url=settings.api_url, mode="list", token=token, retries=1, read_timeout=_LOOK_SECONDS, in_turn=False
         ),
         "storage": StorageResource(uri=settings.storage),
         "stored": StorageResource(uri=settings.storage, writes=False),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import dagster as dg
 import pytest
 
-from rocket_assets.defs.resources import resources
+from rocket_assets.defs.resources import LaunchLibraryResource, resources
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import Settings
 from rocket_assets.storage import Storage
@@ -49,3 +51,23 @@ def test_a_storage_that_cannot_be_written_stops_a_run_before_anything_is_asked(
     assert not result.success
     assert not sample_library.requests
     assert "ROCKET_ASSETS_STORAGE" in failure_of(result)
+
+
+@pytest.mark.parametrize(("name", "most"), [("launch_library", 1), ("launch_list", 3)])
+def test_runs_ask_one_at_a_time_though_dagster_let_them_all_begin_and_looks_do_not_wait_for_them(
+    name: str, most: int, instance: dg.DagsterInstance
+) -> None:
+    """On SQLite, runs that ask for the pool's one slot at the same moment may all get it."""
+    with LibraryServer(latency=1.0) as library, ThreadPoolExecutor(3) as processes:
+        handle = resources(Settings.read({"ROCKET_ASSETS_API_URL": library.url}))[name]
+        assert isinstance(handle, LaunchLibraryResource)
+
+        def ask(day: int) -> int:
+            with (
+                dg.build_init_resource_context(instance=instance) as context,
+                handle.yield_for_execution(context) as asked,
+            ):
+                return len([*asked.days(date(2024, 12, day), date(2024, 12, day + 1))])
+
+        assert list(processes.map(ask, (4, 5, 6))) == [1, 1, 1]
+        assert library.most_at_once == most

@@ -134,7 +134,7 @@ def launches(
     days_per_run=IMAGES_PER_RUN,
     checked_by=checks.of_images,
     deps=[launches],
-    automation_condition=LaunchesMovedOn(dg.AssetKey("launches")) & ~dg.AutomationCondition.in_progress(),
+    automation_condition=LaunchesMovedOn(dg.AssetKey("launches")) & ~dg.AutomationCondition.backfill_in_progress(),
     kinds={"jpeg", "png"},
     metadata={
         "layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them"),

@@ -11,7 +11,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets_tests.project import Project
 
@@ -130,17 +130,68 @@ def test_launches_that_change_while_their_pictures_are_brought_are_followed_agai
     assert requested(project) == {"2024-12-05"}
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-def test_a_day_that_a_run_is_bringing_is_left_to_it(changed: Project, status: dg.DagsterRunStatus) -> None:
-    changed.instance.create_run_for_job(
-        changed.definitions.resolve_implicit_global_asset_job_def().get_subset(
-            asset_selection=frozenset([dg.AssetKey("launches"), IMAGES])
-        ),
-        tags={"dagster/partition": "2024-12-05"},
+def begin(project: Project, status: dg.DagsterRunStatus, tags: dict[str, str], assets: frozenset[dg.AssetKey]) -> None:
+    """A run that Dagster has made and that does nothing."""
+    project.instance.create_run_for_job(
+        project.definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection=assets),
+        tags=tags,
         status=status,
-        asset_selection=frozenset([dg.AssetKey("launches"), IMAGES]),
+        asset_selection=assets,
     )
+
+
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+# Dagster makes no queued run without a code server that it came from.
+UNDER_WAY = sorted(set(dg.DagsterRunStatus) - {*ENDED, dg.DagsterRunStatus.QUEUED}, key=lambda status: status.value)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["launches came before", "launches came after it began"])
+@pytest.mark.parametrize("status", UNDER_WAY)
+def test_a_day_that_a_run_is_bringing_is_left_to_it(
+    status: dg.DagsterRunStatus, again: bool, changed: Project, names: Names
+) -> None:
+    begin(changed, status, {"dagster/partition": "2024-12-05"}, frozenset([dg.AssetKey("launches"), IMAGES]))
+    if again:
+        names.end = ", renamed again"
+        changed.bring("2024-12-05", assets=LAUNCHES)
     assert requested(changed) == set()
+
+
+@pytest.mark.parametrize("status", ENDED)
+def test_a_run_that_has_ended_before_the_launches_came_brings_them_no_more(
+    status: dg.DagsterRunStatus, changed: Project, names: Names
+) -> None:
+    begin(changed, status, {"dagster/partition": "2024-12-05"}, frozenset([IMAGES]))
+    names.end = ", renamed again"
+    changed.bring("2024-12-05", assets=LAUNCHES)
+    assert requested(changed) == {"2024-12-05"}
+
+
+def test_of_a_range_that_is_being_brought_the_days_are_left_to_it_that_it_has_not_done_yet(
+    project: Project, names: Names
+) -> None:
+    project.bring("2024-12-03", "2024-12-07", LAUNCHES)
+    first_and_last = {
+        "dagster/asset_partition_range_start": "2024-12-04",
+        "dagster/asset_partition_range_end": "2024-12-06",
+    }
+    begin(project, dg.DagsterRunStatus.STARTED, first_and_last, frozenset([IMAGES]))
+    assert requested(project) == {"2024-12-03", "2024-12-07"}
+    done = project.recorded("launches")["2024-12-05"].tags or {}
+    tags = {DATA_VERSION: f"{done[DATA_VERSION]}-pictures"}
+    project.instance.report_runless_asset_event(dg.AssetMaterialization(IMAGES, partition="2024-12-05", tags=tags))
+    names.end = ", renamed"
+    project.bring("2024-12-03", "2024-12-07", LAUNCHES)
+    assert requested(project) == {"2024-12-03", "2024-12-05", "2024-12-07"}
+
+
+def test_a_run_of_launches_alone_brings_no_pictures(changed: Project, names: Names) -> None:
+    begin(changed, dg.DagsterRunStatus.CANCELED, {"dagster/partition": "2024-12-05"}, frozenset([IMAGES]))
+    names.end = ", renamed again"
+    changed.bring("2024-12-05", assets=LAUNCHES)
+    launches_alone = frozenset([dg.AssetKey("launches")])
+    begin(changed, dg.DagsterRunStatus.STARTED, {"dagster/partition": "2024-12-05"}, launches_alone)
+    assert requested(changed) == {"2024-12-05"}
 
 
 @pytest.mark.parametrize(

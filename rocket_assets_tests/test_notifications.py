@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +90,13 @@ def test_markup_in_a_name_is_escaped_for_a_service_that_renders_it(service: Serv
 
 def test_without_addresses_nothing_is_sent_and_nothing_fails() -> None:
     assert Notifier([]).send("title", "body") == []
+
+
+def test_an_address_can_be_tried_as_the_readme_says(service: Service) -> None:
+    command = Path(sys.executable).with_name("apprise")
+    done = subprocess.run([command, "-b", "hello", service.address()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [message["message"] for message in service.messages] == ["hello"]
 
 
 def test_apprise_is_imported_only_by_who_tells_somebody() -> None:

@@ -35,7 +35,8 @@ Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.Asset
 GROUP = "spaceflight"
 
 POOL = "launch_library"
-"""Has one slot, so that one request to the API is under way at a time."""
+"""Has one slot, so that one run asks the API at a time; `resources` makes sure of it where SQLite does not."""
+
 OWNERS = ["team:rocket-assets"]
 
 # Days brought by one run of a backfill. The two differ on purpose: assets with the same policy share a run, and in a

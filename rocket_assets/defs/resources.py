@@ -4,6 +4,7 @@ Each is made from the settings, is shown in the UI with its configuration, and h
 are passed as the names of their variables, so that their values are in no snapshot and no event.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ _LOOK_SECONDS = 15.0
 class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     """The Launch Library's API.
 
-    Clients that ask `in_turn` send one request at a time, all those of an instance taken together.
+    Clients that ask `in_turn` send one request at a time, all those of a Dagster home taken together.
     """
 
     url: str
@@ -51,13 +52,19 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
 
 
 def _turn(context: dg.InitResourceContext) -> AbstractContextManager[object] | None:
-    """What one process of a Dagster home holds at a time.
+    """What one run of a Dagster home holds at a time.
 
     The pool of the asset is to see to that, and on PostgreSQL it does. SQLite has no locks of rows: there Dagster gives
     the one slot twice when two runs ask for it at the same moment, as runs do that have waited for the same throttle. A
-    lock of the file system holds on one machine, which is as far as SQLite goes, and ends with its process.
+    lock of the file system holds on one machine, which is as far as SQLite goes, and ends with its process. Where it
+    cannot be written, Dagster does not keep its records either.
     """
-    return FileLock(Path(context.instance.root_directory) / "launch_library.lock") if context.instance else None
+    if not context.instance:
+        return None
+    home = Path(context.instance.root_directory)
+    lock = home / "launch_library.lock"
+    refuses = [place for place in (lock, home) if place.exists() and not os.access(place, os.W_OK)]
+    return None if refuses else FileLock(lock)
 
 
 class StorageResource(dg.ConfigurableResource[Storage]):

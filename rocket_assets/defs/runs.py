@@ -63,14 +63,15 @@ def days_of_tags(tags: Mapping[str, str]) -> tuple[date, date] | None:
 
 def days_to_bring(context: dg.AssetExecutionContext) -> list[date]:
     """The days of this run that it has not recorded yet: all of them, unless it goes on after a wait."""
-    keys = list(context.partition_keys)
-    if context.retry_number:
-        newest = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=context.asset_key, asset_partitions=keys), limit=len(keys)
-        )
-        recorded = {record.partition_key for record in newest.records if record.run_id == context.run.run_id}
-        keys = [key for key in keys if key not in recorded]
-    return [date.fromisoformat(key) for key in keys]
+    done = recorded_by(context.instance, context.run.run_id, context.asset_key) if context.retry_number else set[str]()
+    return [date.fromisoformat(key) for key in context.partition_keys if key not in done]
+
+
+def recorded_by(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey) -> set[str]:
+    """The days of an asset that a run has recorded so far."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = (entry.dagster_event for entry in entries)
+    return {event.partition for event in events if event and event.partition and event.asset_key == asset}
 
 
 def days_of_run(context: dg.AssetExecutionContext) -> list[date]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 import pytest
+from sqlalchemy import Engine, event
 
-from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
 from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.storage import Storage
 from rocket_assets_tests.project import Project
 
 Row = dict[str, Any]
@@ -30,6 +35,14 @@ def requested(project: Project, now: datetime | None = None) -> set[str | None]:
         evaluation_time=now or datetime.now(UTC),
     )
     return set(result.get_requested_partitions(IMAGES))
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that another thread brings about."""
+    gives_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < gives_up
+        time.sleep(0.05)
 
 
 class Names:
@@ -104,7 +117,12 @@ def test_a_run_that_failed_is_repeated_after_six_hours_for_three_days_or_when_it
     assert requested(changed) == set()
     assert requested(changed, now + timedelta(hours=5)) == set()
     assert requested(changed, now + timedelta(hours=7)) == {"2024-12-05"}
-    assert requested(changed, now + timedelta(days=4)) == set()
+    assert not changed.bring("2024-12-05", assets=["launch_images"]).success
+    now = datetime.now(UTC)
+    assert requested(changed, now + timedelta(hours=5)) == set()
+    assert requested(changed, now + timedelta(hours=7)) == {"2024-12-05"}
+    assert requested(changed, now + timedelta(days=3) - timedelta(hours=1)) == {"2024-12-05"}
+    assert requested(changed, now + timedelta(days=3)) == set()
     changed.storage.write(key, good)
     changed.bring("2024-12-05", assets=["launches"])
     assert requested(changed) == {"2024-12-05"}
@@ -168,30 +186,68 @@ def test_a_run_that_has_ended_before_the_launches_came_brings_them_no_more(
 
 
 def test_of_a_range_that_is_being_brought_the_days_are_left_to_it_that_it_has_not_done_yet(
-    project: Project, names: Names
+    tmp_path: Path, storage: Storage, sample_library: LibraryServer, names: Names
 ) -> None:
-    project.bring("2024-12-03", "2024-12-07", LAUNCHES)
-    first_and_last = {
-        "dagster/asset_partition_range_start": "2024-12-04",
-        "dagster/asset_partition_range_end": "2024-12-06",
-    }
-    begin(project, dg.DagsterRunStatus.STARTED, first_and_last, frozenset([IMAGES]))
-    assert requested(project) == {"2024-12-03", "2024-12-07"}
-    done = project.recorded("launches")["2024-12-05"].tags or {}
-    tags = {DATA_VERSION: f"{done[DATA_VERSION]}-pictures"}
-    project.instance.report_runless_asset_event(dg.AssetMaterialization(IMAGES, partition="2024-12-05", tags=tags))
-    names.end = ", renamed"
-    project.bring("2024-12-03", "2024-12-07", LAUNCHES)
-    assert requested(project) == {"2024-12-03", "2024-12-05", "2024-12-07"}
+    """A range run that waits for the last picture of its second day, while the launches of all its days change."""
+    picture, goes_on = sample_library.picture, threading.Event()
+
+    def waits(file: str) -> bytes | None:
+        assert file != "vega_c.bmp" or goes_on.wait(60)
+        return picture(file)
+
+    sample_library.picture = waits
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as home, ThreadPoolExecutor(1) as process:
+        project = Project(sample_library.url, storage, home)
+        project.bring("2024-12-03", "2024-12-06", LAUNCHES)
+        run = process.submit(project.bring, "2024-12-04", "2024-12-05", ["launch_images"])
+        try:
+            eventually(lambda: "2024-12-04" in project.recorded("launch_images"))
+            assert requested(project) == {"2024-12-03", "2024-12-06"}
+            names.end = ", renamed"
+            project.bring("2024-12-03", "2024-12-06", LAUNCHES)
+            assert requested(project) == {"2024-12-03", "2024-12-04", "2024-12-06"}
+        finally:
+            goes_on.set()
+        assert run.result().success
+        assert requested(project) == {"2024-12-03", "2024-12-04", "2024-12-05", "2024-12-06"}
 
 
-def test_a_run_of_launches_alone_brings_no_pictures(changed: Project, names: Names) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["of a backfill", "of the sensor or the schedule"])
+def test_a_run_of_launches_alone_brings_no_pictures(named: bool, changed: Project, names: Names) -> None:
+    """Those of our job name no assets; Dagster takes them from the job."""
     begin(changed, dg.DagsterRunStatus.CANCELED, {"dagster/partition": "2024-12-05"}, frozenset([IMAGES]))
     names.end = ", renamed again"
     changed.bring("2024-12-05", assets=LAUNCHES)
-    launches_alone = frozenset([dg.AssetKey("launches")])
-    begin(changed, dg.DagsterRunStatus.STARTED, {"dagster/partition": "2024-12-05"}, launches_alone)
+    changed.instance.create_run_for_job(
+        changed.definitions.resolve_job_def("bring_launches"),
+        tags={"dagster/partition": "2024-12-05"},
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset([dg.AssetKey("launches")]) if named else None,
+    )
     assert requested(changed) == {"2024-12-05"}
+
+
+@pytest.mark.parametrize("hours", [0, 7], ids=["while they rest", "when they are tried again"])
+def test_a_failure_of_many_days_costs_no_more_questions_than_one_of_few(hours: int, project: Project) -> None:
+    """Each tick asks Dagster's records again, every twenty seconds, for as long as the days are behind."""
+    asked, counts = list[str](), list[int]()
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for start, end in [("2024-12-01", "2024-12-03"), ("2024-10-01", "2024-12-31")]:
+            project.bring(start, end, LAUNCHES)
+            days = {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
+            begin(project, dg.DagsterRunStatus.FAILURE, days, frozenset([IMAGES]))
+            asked.clear()
+            found = requested(project, datetime.now(UTC) + timedelta(hours=hours))
+            assert found == (set(project.recorded("launches")) if hours else set())
+            counts.append(len(asked))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(

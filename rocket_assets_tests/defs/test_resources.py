@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -58,7 +63,7 @@ def test_runs_ask_one_at_a_time_though_dagster_let_them_all_begin_and_looks_do_n
     name: str, most: int, instance: dg.DagsterInstance
 ) -> None:
     """On SQLite, runs that ask for the pool's one slot at the same moment may all get it."""
-    with LibraryServer(latency=1.0) as library, ThreadPoolExecutor(3) as processes:
+    with LibraryServer(latency=1.0) as library, ThreadPoolExecutor(3) as runs:
         handle = resources(Settings.read({"ROCKET_ASSETS_API_URL": library.url}))[name]
         assert isinstance(handle, LaunchLibraryResource)
 
@@ -69,5 +74,52 @@ def test_runs_ask_one_at_a_time_though_dagster_let_them_all_begin_and_looks_do_n
             ):
                 return len([*asked.days(date(2024, 12, day), date(2024, 12, day + 1))])
 
-        assert list(processes.map(ask, (4, 5, 6))) == [1, 1, 1]
+        assert list(runs.map(ask, (4, 5, 6))) == [1, 1, 1]
         assert library.most_at_once == most
+
+
+def test_a_run_that_is_killed_gives_back_its_turn(instance: dg.DagsterInstance) -> None:
+    """A process takes its turn and is killed while the library is silent; the next one need not wait."""
+    with LibraryServer(latency=60) as silent, LibraryServer() as library:
+        code = f"""
+from datetime import date
+import dagster as dg
+from rocket_assets.defs.resources import LaunchLibraryResource
+with dg.DagsterInstance.ephemeral(tempdir={instance.root_directory!r}) as home:
+    with dg.build_init_resource_context(instance=home) as context:
+        with LaunchLibraryResource(url={silent.url!r}).yield_for_execution(context) as library:
+            print("asks", flush=True)
+            list(library.days(date(2024, 12, 5), date(2024, 12, 6)))
+"""
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as killed:
+            assert killed.stdout
+            assert killed.stdout.readline() == b"asks\n"
+            gives_up = time.monotonic() + 60
+            while not silent.most_at_once:
+                assert time.monotonic() < gives_up
+                time.sleep(0.05)
+            killed.kill()
+        with (
+            dg.build_init_resource_context(instance=instance) as context,
+            LaunchLibraryResource(url=library.url).yield_for_execution(context) as asked,
+        ):
+            begun = time.monotonic()
+            assert [len(day.launches) for day in asked.days(date(2024, 12, 5), date(2024, 12, 6))] == [5]
+            assert time.monotonic() - begun < 30
+
+
+def test_a_home_that_only_others_may_write_is_no_hindrance(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's records are elsewhere then, in PostgreSQL, whose pool gives its slot once."""
+    refused = instance.root_directory
+    Path(refused).mkdir(exist_ok=True)
+    # Also true of a superuser, whom no mode of a folder keeps out.
+    monkeypatch.setattr("os.access", lambda path, mode, _asked=os.access: str(path) != refused and _asked(path, mode))
+    with (
+        LibraryServer() as library,
+        dg.build_init_resource_context(instance=instance) as context,
+        LaunchLibraryResource(url=library.url).yield_for_execution(context) as asked,
+    ):
+        assert [len(day.launches) for day in asked.days(date(2024, 12, 5), date(2024, 12, 6))] == [5]
+    assert list(Path(refused).rglob("*.lock")) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 
 import dagster as dg
+import pytest
 
 from rocket_assets.storage import Storage
 from rocket_assets_tests.project import BOTH, Project, failure_of
@@ -44,6 +46,55 @@ def test_a_throttled_run_waits_and_goes_on_where_it_was(storage: Storage, instan
         assert "net__gte=2024-12-03" in asked[2]
         assert project.records("launches") == 4
         assert len(project.archive.read_launches(date(2024, 12, 3))) == 40
+
+
+@pytest.fixture
+def no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that a sleep puts forward at once."""
+    now, slept = time.time, [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept[0] += max(0.0, seconds)
+
+    monkeypatch.setattr(time, "time", lambda: now() + slept[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+
+
+@pytest.mark.parametrize(
+    ("answers", "waits", "success"),
+    [
+        ("5555", [30, 120, 600], False),
+        ("55.", [30, 120], True),
+        ("9999999.", [3600] * 7, True),
+        ("55955.", [30, 120, 3600, 30, 120], True),
+        ("5559555.", [30, 120, 600, 3600, 30, 120, 600], True),
+    ],
+    ids=["never answers", "answers at last", "throttles for hours", "and both", "and both again"],
+)
+@pytest.mark.usefixtures("no_time_lost")
+def test_a_run_waits_longer_and_longer_for_a_server_and_for_the_throttle_as_long_as_it_says(
+    answers: str, waits: list[float], success: bool, storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """A letter for each time that the step asks: 5 for a 503, 9 for a 429 of an hour, a full stop for an answer."""
+    # The client repeats a 503 three times by itself.
+    letters = iter(answers.replace("5", "5555"))
+
+    def script(request: Request) -> Answer:
+        match next(letters):
+            case "5":
+                return Answer(503)
+            case "9":
+                return Answer(429, b"{}", JSON, {"Retry-After": "3600"})
+            case _:
+                return Answer(200, b'{"count": 0, "next": null, "results": []}', JSON)
+
+    with ScriptedServer(script) as server:
+        result = Project(server.url("/2.3.0/"), storage, instance).bring("2024-12-05", assets=["launches"], waits=True)
+    assert result.success == success
+    entries = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    assert [event.step_retry_data.seconds_to_wait for event in events] == waits
+    assert next(letters, None) is None
 
 
 def test_the_days_before_a_failure_stand_and_the_checks_have_looked_at_them(

@@ -66,4 +66,4 @@ def test_it_is_on_from_the_start_and_says_what_it_does() -> None:
     schedule = definitions(Settings.read({})).resolve_schedule_def("launches_around_today")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert "from 2 days ago to 14 days ahead" in (schedule.description or "")
-    assert schedule.execution_timezone == "UTC"
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("20 0 * * *", "UTC")

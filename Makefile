@@ -39,10 +39,11 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
+# `exec`, so that who ends make ends it all, and not the shell alone.
 dev: $(VENV)/installed
 	@$(call FREE,PORT)
 	@$(BIN)/rocket-assets settings
-	DAGSTER_HOME="$(HOME_OF_DAGSTER)" $(DAGSTER_DEV)
+	exec env DAGSTER_HOME="$(HOME_OF_DAGSTER)" $(DAGSTER_DEV)
 
 # The story begins anew each time: the sensors forget how the last one ended, and the days are brought as they now stand.
 # `dagster dev` lets a line of .env win over the environment. In .demo is no .env, and the demo keeps to itself.
@@ -54,7 +55,7 @@ dev-demo: $(VENV)/installed
 	@echo "The story begins now and takes five minutes: a launch is announced for 10 December 2024, slips to the 11th and"
 	@echo "the 12th, and flies: Long March 2D/YZ-3 | High Speed Laser Diamond Constellation Test System"
 	@echo "To look on: http://127.0.0.1:$(PORT)/automation and http://127.0.0.1:$(PORT)/assets/launches"
-	@$(SAMPLE_LIBRARY) --story -- sh -c '$(DEMO_DAYS) $(OR_ADVICE); cd $(DEMO); exec $(DAGSTER_DEV)'
+	@exec env $(SAMPLE_LIBRARY) --story -- sh -c '$(DEMO_DAYS) $(OR_ADVICE); cd $(DEMO); exec $(DAGSTER_DEV)'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -374,8 +374,12 @@ class Watch:
         sentences = [_found(memory, changes, is_first=is_first)]
         if requests:
             sentences.append(f"To be brought: {_some([_shown(one.start, one.end) for one in requests])}.")
-        if settled:
-            sentences.append(f"Stored already, or without a partition: {_some([one.launch.name for one in settled])}.")
+        stored = [one.launch.name for one in settled if self._with_a_partition([one.launch.day])]
+        if stored:
+            sentences.append(f"Stored already: {_some(stored)}.")
+        outside = [one.launch.name for one in settled if not self._with_a_partition([one.launch.day])]
+        if outside:
+            sentences.append(f"On a day without a partition: {_some(outside)}.")
         waiting = [one.text for one in due.values() if one.at != self._now]
         if waiting:
             sentences.append(f"Not yet in the storage: {_some(waiting)}.")

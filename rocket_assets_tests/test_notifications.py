@@ -94,7 +94,7 @@ def test_without_addresses_nothing_is_sent_and_nothing_fails() -> None:
 
 def test_an_address_can_be_tried_as_the_readme_says(service: Service) -> None:
     command = Path(sys.executable).with_name("apprise")
-    done = subprocess.run([command, "-b", "hello", service.address()], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([command, "-v", "-b", "hello", service.address()], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert [message["message"] for message in service.messages] == ["hello"]
 

@@ -243,6 +243,16 @@ def test_a_quiet_look_is_one_request_and_leaves_the_memory_as_it_was(world: Worl
     assert world.look(memory).text == "Nothing has changed since 2026-03-09 12:00:00 UTC."
 
 
+def test_a_change_for_which_nothing_is_to_be_done_says_why(world: World) -> None:
+    memory = world.learned()
+    world.put("stored", on(20))
+    world.bring(on(20))
+    world.put("far", LAST + DAY)
+    look = world.look(memory)
+    assert asked_for(look) == []
+    assert look.text.endswith(" Stored already: STORED. On a day without a partition: FAR.")
+
+
 @pytest.mark.parametrize("day", [on(50), date(1967, 5, 1)], ids=["planned", "flown long ago"])
 def test_150_launches_of_one_second_cost_two_requests_once_and_then_one_a_look(world: World, day: date) -> None:
     world.fill(50)

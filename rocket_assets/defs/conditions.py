@@ -46,8 +46,12 @@ class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
 
     @property
     def name(self) -> str:
-        """What the UI calls it."""
+        """What the code calls it."""
         return "launches_moved_on"
+
+    def get_label(self) -> str:
+        """What the UI calls it."""
+        return "its launches are others than those it was brought for"
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """The days of which that is true."""

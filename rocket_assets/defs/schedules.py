@@ -39,7 +39,7 @@ def launches_around_today(settings: Settings) -> dg.ScheduleDefinition:
             partition_key=start.isoformat() if start == end else None,
             tags={
                 **tags_for_days(start, end),
-                BECAUSE: f"The days around {today}, as each day.",
+                BECAUSE: f"The days around {today}, as every day.",
                 "dagster/priority": "1",
             },
         )

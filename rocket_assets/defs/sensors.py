@@ -166,8 +166,10 @@ def tell_failures() -> dg.SensorDefinition:
         # Who gave a command has been told by it.
         if COMMAND in run.tags or is_tried_again(run) or not _is_first_failure(context.instance, run):
             return None
-        reasons = [reason_of(event) for event in context.get_step_failure_events()]
-        told = _failure_message(run, reasons or [context.failure_event.message or "It gave no reason."])
+        failed = context.get_step_failure_events()
+        steps = ", ".join(sorted({event.step_key for event in failed if event.step_key}))
+        reasons = [reason_of(event) for event in failed] or [context.failure_event.message or "It gave no reason."]
+        told = _failure_message(steps or _named(run), run, reasons)
         failures = notifier.send(told.title, told.body, is_failure=True)
         sent = "A message was sent." if notifier.reached_by(failures) else f'"{told.title}" could not be told:'
         return dg.SkipReason(" ".join([sent, *failures]))
@@ -233,13 +235,13 @@ def _named(run: dg.DagsterRun) -> str:
     return ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ())) or run.job_name
 
 
-def _failure_message(run: dg.DagsterRun, reasons: list[str]) -> Message:
+def _failure_message(what: str, run: dg.DagsterRun, reasons: list[str]) -> Message:
     days = days_of_tags(run.tags)
     when = dict.fromkeys(str(day) for day in days or ())
     backfill = run.tags.get(_BACKFILL)
     others = f"Other runs of backfill {backfill} are not told of one by one. " if backfill else ""
     return failure_message(
-        f"{_named(run)} {' to '.join(when)}".strip(), reasons, f"{others}Run {run.run_id} says more in the Dagster UI."
+        f"{what} {' to '.join(when)}".strip(), reasons, f"{others}Run {run.run_id} says more in the Dagster UI."
     )
 
 

@@ -37,7 +37,7 @@ def test_the_days_from_two_days_ago_to_the_last_planned_one_are_one_run(
     assert isinstance(request, dg.RunRequest)
     assert request.tags["dagster/asset_partition_range_start"] == start
     assert request.tags["dagster/asset_partition_range_end"] == end
-    assert request.tags[BECAUSE] == "The days around 2024-12-05, as each day."
+    assert request.tags[BECAUSE] == "The days around 2024-12-05, as every day."
 
 
 def test_one_day_is_a_run_of_that_partition() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from rocket_assets.notifications import Notifier
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import API_URL, NOTIFY, STORAGE, Settings
 from rocket_assets.storage import Storage
+from rocket_assets_tests.project import BOTH
 from rocket_assets_tests.scripted_server import JSON, Answer, ScriptedServer
 from rocket_assets_tests.service import Service, serving
 
@@ -344,6 +345,12 @@ def test_a_failure_of_one_day_names_it_once(library: Library, service: Service) 
     assert told_of(service)[0][0] == "Failed: launch_images 2024-12-05"
 
 
+def test_of_a_run_of_both_assets_the_one_that_failed_is_named(library: Library, service: Service) -> None:
+    library.storage.write("images/2024/2024-12-05/manifest.json/in the way", b"")
+    tell(library, service, fail(library, {}, "2024-12-05", "2024-12-05", BOTH))
+    assert told_of(service)[0][0] == "Failed: launch_images 2024-12-05"
+
+
 def test_a_failure_that_no_address_took_is_not_said_to_be_sent(library: Library, service: Service) -> None:
     service.status = 500
     assert tell(library, service, fail(library, {})) == (
@@ -409,14 +416,18 @@ def test_a_run_of_a_command_and_one_that_is_tried_again_are_not_told(
 
 
 def fail(
-    library: Library, tags: dict[str, str], first: str = "2024-12-05", last: str = "2024-12-06"
+    library: Library,
+    tags: dict[str, str],
+    first: str = "2024-12-05",
+    last: str = "2024-12-06",
+    assets: Sequence[str] = ("launch_images",),
 ) -> dg.ExecuteInProcessResult:
     """A run that failed: the pictures of days whose launches are not there."""
     job = library.definitions.resolve_implicit_global_asset_job_def()
     days = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     result = job.execute_in_process(
         instance=library.instance,
-        asset_selection=[dg.AssetKey("launch_images")],
+        asset_selection=[dg.AssetKey(asset) for asset in assets],
         tags=days | tags,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,

@@ -56,9 +56,9 @@ class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """The days of which that is true."""
         instance, now = context.asset_graph_view.instance, context.evaluation_time
-        behind = _days_behind(instance, self.launches, context.key)
-        if behind:
-            behind -= _days_of_commands(instance, now) | _days_of_runs(instance, context.key)
+        # In this order, because a run that ends in between has recorded its days by then.
+        under_way = _days_of_commands(instance, now) | _days_of_runs(instance, context.key)
+        behind = _days_behind(instance, self.launches, context.key) - under_way
         if behind:
             behind -= _tried_in_vain(instance, self.launches, context.key, behind, now)
         true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
@@ -94,15 +94,16 @@ def _days_of_runs(instance: dg.DagsterInstance, images: dg.AssetKey) -> set[str]
 def _tried_in_vain(
     instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey, behind: set[str], now: datetime
 ) -> set[str]:
-    """Of these days, those for which a run has ended since their launches came and which are not to be tried again."""
+    """Of these days, those for which a run has begun since their launches came and which are not to be tried again."""
     log = instance.event_log_storage
     begun = log.get_latest_storage_id_by_partition(images, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, behind)
     if not begun:
         return set()
     came = log.get_latest_storage_id_by_partition(launches, _MATERIALIZED, set(begun))
     tried = {day for day in begun if begun[day] > came[day]}
-    ended_lately = dg.RunsFilter(statuses=list(_FINISHED), updated_after=now - _REST)
-    resting = {day for run in _runs_of(instance, images, ended_lately) for day in _days(run)} if tried else set[str]()
+    # Those that ended lately, and one that may have begun just now.
+    runs = _runs_of(instance, images, dg.RunsFilter(updated_after=now - _REST)) if tried else ()
+    resting = {day for run in runs for day in _days(run)}
     lately = dg.AssetRecordsFilter(asset_key=launches, after_timestamp=(now - _TRIED).timestamp())
     first = instance.fetch_materializations(lately, limit=1, ascending=True).records if tried - resting else ()
     return tried - {day for day in tried - resting if first and came[day] >= first[0].storage_id}

@@ -27,6 +27,7 @@ from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
 from rocket_assets.defs.assets import POOL
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
+from rocket_assets.launches import days_between
 from rocket_assets.storage import Storage
 
 ASSETS = ("launches", "launch_images")
@@ -173,7 +174,7 @@ class Backfill:
             # The pictures do not come from the library: the wait is long enough for those of the days that stand.
             meanwhile()
             _wait(pressed, max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            start = next((day for day in _days(start, end) if ("launches", day) not in outcome.recorded), end)
+            start = next((day for day in days_between(start, end) if ("launches", day) not in outcome.recorded), end)
 
     def _run(self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event) -> Failed | None:
         run_id = str(uuid4())
@@ -323,10 +324,6 @@ def ranges(days: Sequence[date]) -> Iterator[tuple[date, date]]:
         last = day
     if first is not None and last is not None:
         yield first, last
-
-
-def _days(start: date, end: date) -> Iterator[date]:
-    return (start + timedelta(days=n) for n in range((end - start).days + 1))
 
 
 def _lost(outcome: Outcome, asset: str, day: date) -> bool:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import wraps
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ from rich.console import Console
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
+from rocket_assets.launches import days_between
 from rocket_assets.progress import Progress
 from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
 from rocket_assets.storage import Storage
@@ -337,7 +338,7 @@ def _list(title: str, lines: Sequence[str]) -> None:
 def _days(start: date, end: date) -> list[date]:
     if end < start:
         raise click.UsageError(f"END ({end}) is before START ({start}).")
-    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+    return list(days_between(start, end))
 
 
 def _use_dagster_home() -> None:

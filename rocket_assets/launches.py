@@ -266,6 +266,11 @@ def changed(standing: Mapping[str, Standing], launches: Iterable[Launch]) -> lis
     return [change for change in changes if change.before != Standing.of(change.launch)]
 
 
+def days_between(first: date, last: date) -> Iterator[date]:
+    """Each day from the first to the last, both of them included."""
+    return (first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
 # Each day between two others is recorded anew with them: some milliseconds and kilobytes of Dagster's, for no news.
 _WIDEST_GAP = timedelta(days=31)
 

@@ -21,7 +21,7 @@ from rocket_assets.archive import Archive
 from rocket_assets.documents import digest
 from rocket_assets.errors import Damaged, Missing, RateLimited
 from rocket_assets.launch_library import LaunchLibrary, Updates
-from rocket_assets.launches import Change, Launch, Standing, changed, cheapest_ranges
+from rocket_assets.launches import Change, Launch, Standing, changed, cheapest_ranges, days_between
 from rocket_assets.memory import LONGEST_OVERDUE, OVERLAP, RECENT, Due, Memory, Span, is_from, said
 
 DAY = timedelta(days=1)
@@ -174,7 +174,7 @@ class Watch:
         planned = {launch.id: launch for launch in self._library.launches(start, _FAR)}
         launches = {launch.id: launch for launch in page} | planned
         due: dict[str, Due] = {}
-        self._read_ahead(_days(max(start, self._first), self._last))
+        self._read_ahead(days_between(max(start, self._first), self._last))
         for change in self._differences(launches, start):
             due[change.launch.id] = self._due(change, due.get(change.launch.id))
             if change.launch.id not in launches:
@@ -198,7 +198,7 @@ class Watch:
 
     def _differences(self, launches: Mapping[str, Launch], start: date) -> Iterator[Change]:
         """What the days that are stored say otherwise than these launches; days that were never brought say nothing."""
-        for day in _days(max(start, self._first), self._last):
+        for day in days_between(max(start, self._first), self._last):
             stored = self._launches_on(day)
             if stored is None:
                 continue
@@ -277,7 +277,7 @@ class Watch:
         """
         is_overdue = change.before is None and not change.launch.is_final
         start = (memory.since or self._now).date() - (LONGEST_OVERDUE if is_overdue else RECENT)
-        days = list(_days(max(start, self._first), self._last))
+        days = list(days_between(max(start, self._first), self._last))
         self._read_ahead(days)
         return {day for day in days if change.launch.id in (self._launches_on(day) or ())}
 
@@ -407,10 +407,6 @@ def _clock(moment: datetime) -> str:
 
 def _updated(launch: Launch | None) -> datetime | None:
     return launch and launch.last_updated
-
-
-def _days(start: date, end: date) -> Iterator[date]:
-    return (start + timedelta(days=n) for n in range((end - start).days + 1))
 
 
 def _shown(start: date, end: date) -> str:

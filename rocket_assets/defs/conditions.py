@@ -11,7 +11,8 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
-from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION, days_of_tags, recorded_by
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION, UNFINISHED, days_of_tags, recorded_by
+from rocket_assets.launches import days_between
 
 _COMMANDS_GAP = timedelta(seconds=15)
 """`rocket-assets backfill` brings the pictures itself; for so long after a run of it, its next one is waited for."""
@@ -20,8 +21,6 @@ _COMMANDS_RUN = timedelta(hours=1)
 """A run of it that has begun longer ago and has not ended is taken for one that was killed."""
 
 _MATERIALIZED = dg.DagsterEventType.ASSET_MATERIALIZATION
-_FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-_UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
 
 _REST, _TRIED = timedelta(hours=6), timedelta(days=3)
 """How long after a run in vain another may begin, and how long after the launches came that goes on."""
@@ -86,7 +85,7 @@ def _days_of_runs(instance: dg.DagsterInstance, images: dg.AssetKey) -> set[str]
     have come it takes more than a second to make that, for the few days that are asked about.
     """
     found = set[str]()
-    for run in _runs_of(instance, images, dg.RunsFilter(statuses=_UNFINISHED)):
+    for run in _runs_of(instance, images, dg.RunsFilter(statuses=UNFINISHED)):
         found |= _days(run) - recorded_by(instance, run.run_id, images)
     return found
 
@@ -121,14 +120,14 @@ def _days_of_commands(instance: dg.DagsterInstance, now: datetime) -> set[str]:
     for record in instance.get_run_records(lately):
         start, _, end = record.dagster_run.tags.get(COMMANDS_DAYS, "").partition("..")
         if end and (not record.dagster_run.is_finished or record.update_timestamp > now - _COMMANDS_GAP):
-            found |= _days_between(date.fromisoformat(start), date.fromisoformat(end))
+            found |= _partitions(date.fromisoformat(start), date.fromisoformat(end))
     return found
 
 
 def _days(run: dg.DagsterRun) -> set[str]:
     first_and_last = days_of_tags(run.tags)
-    return _days_between(*first_and_last) if first_and_last else set()
+    return _partitions(*first_and_last) if first_and_last else set()
 
 
-def _days_between(first: date, last: date) -> set[str]:
-    return {(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)}
+def _partitions(first: date, last: date) -> set[str]:
+    return {day.isoformat() for day in days_between(first, last)}

@@ -17,7 +17,7 @@ from rocket_assets.defs import assets
 from rocket_assets.defs.instance import LOOKS
 from rocket_assets.defs.jobs import bring_launches
 from rocket_assets.defs.partitions import bounds
-from rocket_assets.defs.runs import BECAUSE, COMMAND, days_of_tags, is_tried_again, reason_of, tags_for_days
+from rocket_assets.defs.runs import BECAUSE, COMMAND, UNFINISHED, days_of_tags, is_tried_again, reason_of, tags_for_days
 from rocket_assets.errors import Unavailable
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import Change
@@ -53,13 +53,6 @@ _FAILED = [dg.DagsterRunStatus.FAILURE]
 _RECENTLY = timedelta(days=2)
 
 _LONGEST_RUN = timedelta(hours=2)
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def launch_library_changes(settings: Settings, clock: Clock) -> dg.SensorDefinition:
@@ -267,7 +260,7 @@ def _busy(instance: dg.DagsterInstance, now: datetime) -> Busy:
     A run that was begun hours ago was killed without a trace, and one that was not even put into the queue as well.
     """
     long_ago, ranges, own = (now - _LONGEST_RUN).timestamp(), list[Range](), 0
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
         run = record.dagster_run
         waits = run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
         is_alive = waits or (record.start_time or record.create_timestamp.timestamp()) > long_ago

@@ -50,7 +50,7 @@ def test_a_throttled_run_waits_and_goes_on_where_it_was(storage: Storage, instan
 
 @pytest.fixture
 def no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that a sleep puts forward at once."""
+    """A clock that a sleep puts forward at once; Dagster waits by that of the system, which cannot be handed to it."""
     now, slept = time.time, [0.0]
 
     def sleep(seconds: float) -> None:

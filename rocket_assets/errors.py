@@ -18,14 +18,30 @@ repeat the step, with the bit in its metadata for whoever started the run.
 
 from __future__ import annotations
 
+_LONGEST = 2000
+"""Characters of a message; what is longer tells no more."""
+
+
+def shown(text: str, longest: int = 300) -> str:
+    """A text of a stranger as people can read it: on one line, nothing in it that controls a terminal, not too long.
+
+    What cannot be printed, or would change how the rest is read, is shown as an escape.
+    """
+    line = " ".join(text[: 2 * longest].split())
+    safe = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in line)
+    return safe if len(safe) <= longest and len(text) <= 2 * longest else f"{safe[: longest - 1]}…"
+
 
 class RocketAssetsError(Exception):
-    """Anything that this package knows how to explain."""
+    """Anything that this package knows how to explain.
+
+    Its message may repeat what a server or a file said; nothing of that gets through to a terminal or a log as it is.
+    """
 
     retryable: bool = False
 
     def __init__(self, message: str, *, retryable: bool | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shown(message, _LONGEST))
         if retryable is not None:
             self.retryable = retryable
 

@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import time
+import threading
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import BytesIO
 from types import TracebackType
 from typing import Self
 
 import requests
-import urllib3
 from PIL import Image, ImageSequence, UnidentifiedImageError
+from requests_hardened.ip_filter import InvalidIPAddress
 
 from rocket_assets.documents import seal, unseal
-from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
-from rocket_assets.network import Timeout, cause, session
+from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable, shown
+from rocket_assets.network import LIMITS, Limits, Timeout, TooLarge, cause, download, session
+from rocket_assets.settings import API_URL, MAX_PIXELS
 from rocket_assets.storage import Storage, address_key, pool_key
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -36,24 +37,8 @@ WORKERS = 16
 """Pictures fetched at a time."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How far a download goes before it is given up.
-
-    Attributes:
-        bytes: of a body; the largest picture seen in the Launch Library has 1.5 MB.
-        seconds: for a whole body, however steadily it drips.
-        pixels: to decode, all frames together; Pillow's own limit against decompression bombs, 256 MB of RGB.
-    """
-
-    bytes: int = 64 * 1024 * 1024
-    seconds: float = 300.0
-    pixels: int = 89_478_485
-
-
-LIMITS = Limits()
-
-_CHUNK = 64 * 1024
+_DECODING = threading.Semaphore(2)
+"""Pictures decoded at a time: each may take as much memory as the limit of pixels lets it."""
 
 _TAIL = 64 * 1024
 """The end mark of a picture is looked for in so many last bytes; what follows it does no harm."""
@@ -88,26 +73,29 @@ class Fetched:
     bytes_fetched: int
 
 
-def inspect(body: bytes, url: str, limits: Limits = LIMITS) -> Picture:
+def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
     """What these bytes are, after decoding every frame of them.
 
     Raises:
         NotAPicture: they are not one whole picture of a format that we keep; the message says what they are.
     """
+    source = shown(source)
     if not body:
-        raise NotAPicture(f"{url} gave an empty body.")
+        raise NotAPicture(f"{source} gave an empty body.")
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as image:
             kind, (width, height) = image.format, image.size
             if width * height * getattr(image, "n_frames", 1) > limits.pixels:
-                raise NotAPicture(f"{url} gave a picture of {width} x {height} pixels, more than we decode.")
+                raise NotAPicture(
+                    f"{source} gave a picture of {width} x {height} pixels, more than we decode ({MAX_PIXELS.name})."
+                )
             # Checks the parts that decoding passes over, such as PNG's checksums; the image is of no use afterwards.
             image.verify()
-        with Image.open(BytesIO(body), formats=FORMATS) as image:
+        with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING:
             for frame in ImageSequence.Iterator(image):
                 frame.load()
     except UnidentifiedImageError:
-        raise NotAPicture(f"{url} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
+        raise NotAPicture(f"{source} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
     # A damaged picture makes Pillow's decoders raise almost anything; for us each of these means the same.
     except (
         OSError,
@@ -121,11 +109,11 @@ def inspect(body: bytes, url: str, limits: Limits = LIMITS) -> Picture:
         struct.error,
         zlib.error,
     ) as error:
-        raise NotAPicture(f"{url} gave a picture that cannot be decoded whole: {error}.") from error
+        raise NotAPicture(f"{source} gave a picture that cannot be decoded whole: {error}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise NotAPicture(f"{url} gave a picture with more pixels than we decode: {error}") from error
+        raise NotAPicture(f"{source} gave a picture with more pixels than we decode: {error}") from error
     if not _ends(kind, body):
-        raise NotAPicture(f"{url} gave a {kind} picture that is cut off at its end.")
+        raise NotAPicture(f"{source} gave a {kind} picture that is cut off at its end.")
     return Picture(
         sha256=hashlib.sha256(body).hexdigest(),
         bytes=len(body),
@@ -157,13 +145,15 @@ class ImageLibrary:
     """Pictures by their address: fetched into the pool of a storage, each distinct address once.
 
     Several addresses are fetched at a time, by threads on one session. Use it in a `with` block: at its end, what has
-    not begun is dropped.
+    not begun is dropped. Addresses are strangers' words: none leads into the network that we are in, but for the host
+    of `api_url`, whose word we take for where pictures are.
     """
 
     def __init__(
         self,
         storage: Storage,
         *,
+        api_url: str = "",
         timeout: Timeout | None = None,
         workers: int = WORKERS,
         retries: int = 3,
@@ -174,7 +164,14 @@ class ImageLibrary:
         self._limits = limits
         self._timeout = timeout or Timeout()
         self._retries = retries
-        self._session = session(accept="image/*", retries=retries, backoff=backoff, connections=workers)
+        self._session = session(
+            accept="image/*",
+            retries=retries,
+            backoff=backoff,
+            connections=workers,
+            seconds=limits.seconds,
+            public_but_for=api_url,
+        )
         # A picture is compressed already; asked for plain, the announced length can be held against what came.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.max_redirects = 5
@@ -218,18 +215,25 @@ class ImageLibrary:
         return thumbnail(self._storage.read(picture.key), size, picture.key)
 
     def _fetch(self, url: str) -> Fetched:
-        known = self._known(url)
+        known, where = self._known(url), shown(url)
         try:
             response, body = self._download(url, known)
+        except InvalidIPAddress as error:
+            raise Refused(
+                f"{where} leads to {error}, which is no address of the public internet. Nearer to us, "
+                f"pictures are fetched from the host of {API_URL.name} only."
+            ) from error
+        except TooLarge as error:
+            raise NotAPicture(f"{where} gave what is no picture of a launch: {error}.") from error
         except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError, requests.Timeout) as error:
-            raise Unavailable(f"No whole answer from {url}: {cause(error)}.") from error
+            raise Unavailable(f"No whole answer from {where}: {cause(error)}.") from error
         # Some addresses get as far as the resolver, or come by a redirect, before a ValueError says what they are.
         except (requests.RequestException, ValueError) as error:
-            raise Refused(f"{url} cannot be fetched: {cause(error)}.") from error
+            raise Refused(f"{where} cannot be fetched: {cause(error)}.") from error
         if known and response.status_code == requests.codes.not_modified:
             return Fetched(known.picture, bytes_fetched=0)
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, url)
+            raise _refusal(response, where)
         picture = inspect(body, url, self._limits)
         self._storage.write(picture.key, body)
         # After the picture, so that an address never speaks of a picture that is not there.
@@ -246,30 +250,21 @@ class ImageLibrary:
         return known if holds(self._storage, known.picture.key, known.picture) else None
 
     def _download(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
+        ask = partial(
+            download,
+            self._session,
+            url,
+            limits=self._limits,
+            timeout=self._timeout,
+            headers=known.condition() if known else {},
+        )
         for _ in range(self._retries):
             try:
-                return self._answer(url, known)
+                return ask()
             except requests.exceptions.ChunkedEncodingError:
                 # The session tries again for an answer that does not begin; this one broke off in its middle.
                 continue
-        return self._answer(url, known)
-
-    def _answer(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
-        give_up = time.monotonic() + self._limits.seconds
-        body = bytearray()
-        headers = known.condition() if known else {}
-        with self._session.get(url, headers=headers, timeout=self._timeout, stream=True) as response:
-            if response.status_code != requests.codes.ok:
-                return response, b""
-            for chunk in _chunks(response):
-                body += chunk
-                if len(body) > self._limits.bytes:
-                    raise NotAPicture(
-                        f"{url} gave more than {self._limits.bytes:,} bytes, which no picture of a launch has."
-                    )
-                if time.monotonic() > give_up:
-                    raise Unavailable(f"{url} was not done after {self._limits.seconds:.0f} seconds.")
-        return response, bytes(body)
+        return ask()
 
 
 def thumbnail(body: bytes, size: int, key: str) -> bytes:
@@ -311,19 +306,6 @@ class _Known:
             return cls(**{**document, "picture": Picture(**document["picture"])})
         except (TypeError, KeyError) as error:
             raise Damaged(f"{key} was written by another version of this project: {error}.") from error
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body in pieces, each as soon as it is there; `iter_content` would wait for a piece to be full."""
-    try:
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            yield chunk
-    except urllib3.exceptions.ProtocolError as error:
-        raise requests.exceptions.ChunkedEncodingError(error) from error
-    except urllib3.exceptions.DecodeError as error:
-        raise requests.exceptions.ContentDecodingError(error) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
 
 
 def _validators(response: requests.Response) -> tuple[str | None, str | None]:

@@ -1,22 +1,59 @@
 """What both our clients of the network share: limits, retries, and words for what went wrong.
 
+No server can hold us: an answer has so many seconds and so many bytes, its head included, whatever the server does. And
+no address that a stranger chose leads us into the network that we are in.
+
 What is asked, and what the answer must be, is in `launch_library` and `images`.
 """
 
 from __future__ import annotations
 
 import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry
 
+from rocket_assets.settings import MAX_BYTES, MAX_PIXELS, MAX_SECONDS
+
 USER_AGENT = "rocket_assets (a Dagster project)"
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a download goes before it is given up.
+
+    Attributes:
+        bytes: of a body, unpacked; the largest picture seen in the Launch Library has 1.5 MB, a page of launches 1 MB.
+        seconds: for the head of an answer, and for all of it, however steadily it drips; a repetition begins anew.
+        pixels: of a picture, all frames together; Pillow's own limit against decompression bombs, 256 MB of RGB.
+    """
+
+    bytes: int = int(MAX_BYTES.default)
+    seconds: float = float(MAX_SECONDS.default)
+    pixels: int = int(MAX_PIXELS.default)
+
+
+LIMITS = Limits()
+
+
+class TooLarge(requests.RequestException):
+    """A body that has more bytes than are taken."""
 
 
 class Timeout(NamedTuple):
@@ -34,6 +71,18 @@ class _NoAuth(AuthBase):
 
 
 class _Session(requests.Session):
+    def __init__(self, trusted: HTTPAdapter, trusted_host: str | None) -> None:
+        super().__init__()
+        self._trusted, self._trusted_host = trusted, trusted_host
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """What sends a request to `url`; asked for again after each redirect."""
+        adapter = super().get_adapter(url)
+        host = urlsplit(url).hostname
+        if not host:
+            raise requests.exceptions.InvalidURL(f"{url!r} names no host")
+        return self._trusted if host == self._trusted_host else adapter
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """A redirect carries no credentials; requests would look for those of the new host in ~/.netrc."""
         prepared_request.headers.pop("Authorization", None)
@@ -47,6 +96,9 @@ class _Session(requests.Session):
             resp.close()
             where = resp.headers["Location"]
             raise requests.exceptions.InvalidURL(f"it leads to {where!r}, which is no address ({error})") from None
+        if target:
+            # Before it goes there, requests would read the body of the redirect to its end, which may never come.
+            resp.close()
         return target
 
 
@@ -57,30 +109,138 @@ def session(
     backoff: float,
     connections: int = 1,
     auth: AuthBase | None = None,
+    seconds: float = LIMITS.seconds,
+    public_but_for: str | None = None,
 ) -> requests.Session:
     """A session that tries again after a failed connection, a 408 or a 5xx.
 
     The first repetition is at once, the next ones after 2, 4, 8 … times `backoff` seconds.
     It may be shared by as many threads as it has `connections`. A 429 is never repeated here: whoever runs us can wait
-    without holding the server for others.
+    without holding the server for others. The head of an answer has to come within `seconds`.
+
+    With `public_but_for`, the address of a host, a request to any other host goes to addresses of the public internet
+    only, wherever a name or a redirect leads; to another one it raises requests_hardened's `InvalidIPAddress`.
     """
-    made = _Session()
-    made.auth = auth or _NoAuth()
-    made.headers.update({"User-Agent": USER_AGENT, "Accept": accept})
-    adapter = HTTPAdapter(
-        pool_maxsize=connections,
-        max_retries=Retry(
+
+    def prepared(adapter: HTTPAdapter) -> HTTPAdapter:
+        adapter.max_retries = Retry(
             total=retries,
             backoff_factor=backoff,
             status_forcelist=(408, 500, 502, 503, 504),
             allowed_methods=("GET",),
             raise_on_status=False,
             respect_retry_after_header=False,
-        ),
-    )
-    made.mount("http://", adapter)
-    made.mount("https://", adapter)
+        )
+        adapter.init_poolmanager(connections, connections)
+        adapter.poolmanager.pool_classes_by_scheme = _impatient_pools(seconds)
+        return adapter
+
+    made = _Session(prepared(HTTPAdapter()), urlsplit(public_but_for).hostname if public_but_for else None)
+    made.auth = auth or _NoAuth()
+    made.headers.update({"User-Agent": USER_AGENT, "Accept": accept})
+    for scheme in ("http", "https"):
+        guarded = HTTPAdapter() if public_but_for is None else IPFilterAdapter(is_https_proto=scheme == "https")
+        made.mount(f"{scheme}://", prepared(guarded))
     return made
+
+
+def _impatient_pools(seconds: float) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Connections, by scheme, whose answers have to begin within so many seconds, and are not read for nothing."""
+
+    class Connection(HTTPConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:
+            return _in_time(self, super().getresponse, seconds)
+
+    class SecureConnection(HTTPSConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:
+            return _in_time(self, super().getresponse, seconds)
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Connection  # pyright: ignore[reportAssignmentType] - nor does urllib3's own class fit its type
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = SecureConnection  # pyright: ignore[reportAssignmentType] - as above
+
+    return {"http": Pool, "https": SecurePool}
+
+
+def _in_time(
+    connection: HTTPConnection, getresponse: Callable[[], urllib3.HTTPResponse], seconds: float
+) -> urllib3.HTTPResponse:
+    """The head of an answer; the connection is broken off when it takes too long.
+
+    The time limit of a socket would not do: it begins anew with each byte.
+    """
+    over = threading.Event()
+
+    def give_up() -> None:
+        over.set()
+        if connection.sock:
+            # Not the method of an encrypted socket, which would forget its encryption while it is read.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    timer, response, broken = threading.Timer(seconds, give_up), None, None
+    timer.start()
+    try:
+        response = getresponse()
+    except (OSError, HTTPException, ValueError) as error:
+        if not over.is_set():
+            raise
+        broken = error
+    finally:
+        timer.cancel()
+    if response is None or over.is_set():
+        # A head that breaks off counts as one that has ended, and its answer as one.
+        if response:
+            response.close()
+        raise TimeoutError(f"it had not begun to answer after {seconds:g} seconds") from broken
+    # Before a repetition urllib3 would read what it repeats to its end, which may never come.
+    response.drain_conn = response.close
+    return response
+
+
+def download(
+    session: requests.Session,
+    url: str,
+    *,
+    limits: Limits,
+    timeout: Timeout,
+    headers: Mapping[str, str] | None = None,
+    allow_redirects: bool = True,
+) -> tuple[requests.Response, bytes]:
+    """The answer to a GET and its body, unpacked, within these limits; where it is no 200, the beginning of its body.
+
+    Raises:
+        requests.exceptions.ChunkedEncodingError: the body broke off.
+        TooLarge: it has more bytes than are taken.
+        requests.Timeout: it took too long.
+        requests.RequestException: anything else that `requests` says of it.
+    """
+    give_up = time.monotonic() + limits.seconds
+    body = bytearray()
+    with session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=allow_redirects) as response:
+        for chunk in _chunks(response):
+            body += chunk
+            if response.status_code != requests.codes.ok and len(body) >= _CHUNK:
+                break
+            if len(body) > limits.bytes:
+                raise TooLarge(f"more than {limits.bytes:,} bytes came ({MAX_BYTES.name})")
+            if time.monotonic() > give_up:
+                raise requests.Timeout(f"it was not done after {limits.seconds:g} seconds ({MAX_SECONDS.name})")
+    return response, bytes(body)
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body in pieces, each as soon as it is there; `iter_content` would wait for a piece to be full."""
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            yield chunk
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
 
 
 def tries(response: requests.Response) -> int:

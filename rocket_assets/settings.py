@@ -54,8 +54,32 @@ NOTIFY = Setting(
     "",
     "where to tell of new launches, slips, outcomes and failures: Apprise URLs, separated by spaces or commas",
 )
+MAX_BYTES = Setting(
+    "ROCKET_ASSETS_MAX_BYTES",
+    "67108864",
+    "bytes of one download, a picture or an answer of the API; the largest picture seen has 1.5 MB",
+)
+MAX_PIXELS = Setting(
+    "ROCKET_ASSETS_MAX_PIXELS",
+    "89478485",
+    "pixels of one picture, all its frames together; the largest one seen has 11 million",
+)
+MAX_SECONDS = Setting("ROCKET_ASSETS_MAX_SECONDS", "300", "seconds of one download, however steadily it drips")
 
-ALL = (API_URL, API_TOKEN, API_MODE, STORAGE, START_DATE, END_DATE, DAYS_AHEAD, POLL_SECONDS, NOTIFY)
+ALL = (
+    API_URL,
+    API_TOKEN,
+    API_MODE,
+    STORAGE,
+    START_DATE,
+    END_DATE,
+    DAYS_AHEAD,
+    POLL_SECONDS,
+    NOTIFY,
+    MAX_BYTES,
+    MAX_PIXELS,
+    MAX_SECONDS,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +95,9 @@ class Settings:
     days_ahead: int
     poll_seconds: int
     notify: tuple[str, ...] = field(repr=False)
+    max_bytes: int
+    max_pixels: int
+    max_seconds: int
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -93,6 +120,10 @@ class Settings:
             days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
             poll_seconds=_whole_number(POLL_SECONDS, given(POLL_SECONDS), least=5, most=99_999),
             notify=notify_addresses(given(NOTIFY)),
+            max_bytes=_whole_number(MAX_BYTES, given(MAX_BYTES), least=1_000_000, most=1_000_000_000),
+            # Above it Pillow warns of a decompression bomb, and above twice of it refuses by itself.
+            max_pixels=_whole_number(MAX_PIXELS, given(MAX_PIXELS), least=1_000_000, most=int(MAX_PIXELS.default)),
+            max_seconds=_whole_number(MAX_SECONDS, given(MAX_SECONDS), least=1, most=86_400),
         )
         if settings.end_date and settings.end_date < settings.start_date:
             raise _wrong(END_DATE, str(settings.end_date), f"a day from {settings.start_date} on")
@@ -158,7 +189,7 @@ def _date(setting: Setting, value: str) -> date:
 
 
 def _whole_number(setting: Setting, value: str, *, least: int = 0, most: int = 9999) -> int:
-    if not re.fullmatch(r"\d{1,5}", value, re.ASCII) or not least <= int(value) <= most:
+    if not re.fullmatch(r"\d{1,10}", value, re.ASCII) or not least <= int(value) <= most:
         raise _wrong(setting, value, f"a whole number from {least} to {most}")
     return int(value)
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from rocket_assets import storage as keys
 from rocket_assets.archive import NO_ADDRESS, Archive, Entry, ImageDay, Manifest
 from rocket_assets.documents import seal
-from rocket_assets.errors import Damaged, Missing, StorageFailed, Unavailable
+from rocket_assets.errors import Damaged, Missing, StorageFailed, Unavailable, shown
 from rocket_assets.images import ImageLibrary, inspect
 from rocket_assets.launches import Launch, data_version, parse
 from rocket_assets.storage import Storage
-from rocket_assets_tests.scripted_server import Answer, Request, ScriptedServer
+from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
 from rocket_assets_tests.test_images import HTML, picture
 
 DAY = date(2026, 3, 5)
@@ -55,7 +55,7 @@ def launch(
 
 def bring(archive: Archive, *days: date) -> list[ImageDay]:
     """The pictures of these days, by a library of its own, as a later run would bring them."""
-    with ImageLibrary(archive.storage, retries=1, backoff=0) as library:
+    with ImageLibrary(archive.storage, api_url=HERE, retries=1, backoff=0) as library:
         return list(archive.bring_images(days or [DAY], library))
 
 
@@ -237,10 +237,11 @@ def test_a_file_has_a_plain_name_whatever_the_launch_is_called(archive: Archive,
     assert entry.file.endswith("-00000007.png")
     assert len(entry.file) <= 100
     assert files(archive) == {entry.file}
-    assert entry.launch_name == (name.strip() or launch(7).id)
+    assert entry.launch_name == (shown(name, 1000) or launch(7).id)
+    assert entry.launch_name.isprintable()
 
 
-@pytest.mark.parametrize("launch_id", ["../../x", "5", "\x00", "ü" * 300, "CAFE", " "], ids=ascii)
+@pytest.mark.parametrize("launch_id", ["../../x", "5", "ü" * 100, "CAFE", " "], ids=ascii)
 def test_an_id_in_another_form_makes_no_other_kind_of_name(archive: Archive, launch_id: str) -> None:
     if not launch_id.strip():
         launch_id += "x"

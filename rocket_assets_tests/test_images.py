@@ -19,11 +19,11 @@ from PIL import Image
 
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import NotAPicture, Refused, RocketAssetsError, StorageFailed, Unavailable
-from rocket_assets.images import LIMITS, Fetched, ImageLibrary, Limits, Picture, inspect, thumbnail
-from rocket_assets.network import Timeout
+from rocket_assets.images import Fetched, ImageLibrary, Picture, inspect, thumbnail
+from rocket_assets.network import LIMITS, Limits, Timeout
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
 from rocket_assets.storage import Storage, address_key
-from rocket_assets_tests.scripted_server import Answer, Request, ScriptedServer
+from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
 
 URL = "https://pictures.example/a.png"
 
@@ -115,7 +115,7 @@ def store() -> Storage:
 
 def brought(store: Storage, url: str, *, retries: int = 3, timeout: Timeout | None = None) -> Fetched:
     """The picture at an address, by a library of its own, as a later run would have it."""
-    with ImageLibrary(store, retries=retries, backoff=0, timeout=timeout) as library:
+    with ImageLibrary(store, api_url=HERE, retries=retries, backoff=0, timeout=timeout) as library:
         return library.fetch(url).result()
 
 
@@ -124,7 +124,7 @@ def why_not(
 ) -> RocketAssetsError:
     """Why the picture at an address could not be had; nothing may be stored then."""
     before = {found.key for found in store.list()}
-    with ImageLibrary(store, retries=retries, backoff=0, timeout=timeout, limits=limits) as library:
+    with ImageLibrary(store, api_url=HERE, retries=retries, backoff=0, timeout=timeout, limits=limits) as library:
         error = library.fetch(url).exception()
     assert isinstance(error, RocketAssetsError)
     assert {found.key for found in store.list()} == before
@@ -257,7 +257,10 @@ def test_two_addresses_with_the_same_last_part_are_two_pictures(store: Storage) 
 
 def test_a_storage_that_cannot_be_written_is_an_error_of_the_storage(storage: Storage) -> None:
     storage.write("pool", b"a file where a folder should be")
-    with ScriptedServer(lambda _: Answer(body=picture())) as server, ImageLibrary(storage, backoff=0) as library:
+    with (
+        ScriptedServer(lambda _: Answer(body=picture())) as server,
+        ImageLibrary(storage, api_url=HERE, backoff=0) as library,
+    ):
         assert isinstance(library.fetch(server.url()).exception(), StorageFailed)
 
 
@@ -368,7 +371,7 @@ def test_a_body_without_end_is_not_read_to_its_end(store: Storage) -> None:
     with raw_server(pour) as url:
         error = why_not(store, url, retries=0, limits=Limits(bytes=100_000))
     assert isinstance(error, NotAPicture)
-    assert "gave more than 100,000 bytes" in str(error)
+    assert "more than 100,000 bytes came (ROCKET_ASSETS_MAX_BYTES)" in str(error)
 
 
 def test_an_answer_that_is_compressed_unasked_is_read_all_the_same(store: Storage) -> None:
@@ -451,7 +454,10 @@ def test_no_picture_host_ever_gets_credentials(store: Storage, tmp_path: Path, m
 
 
 def test_an_address_that_700_launches_share_is_asked_for_once(store: Storage) -> None:
-    with ScriptedServer(lambda _: Answer(body=picture())) as server, ImageLibrary(store, backoff=0) as library:
+    with (
+        ScriptedServer(lambda _: Answer(body=picture())) as server,
+        ImageLibrary(store, api_url=HERE, backoff=0) as library,
+    ):
         fetches = [library.fetch(server.url("/a.png")) for _ in range(700)]
         assert len({fetch.result().picture for fetch in fetches}) == 1
         assert len(server.requests) == 1
@@ -459,7 +465,7 @@ def test_an_address_that_700_launches_share_is_asked_for_once(store: Storage) ->
 
 def test_pictures_are_fetched_in_parallel(store: Storage) -> None:
     bodies = {f"{n}.png": picture(shade=n) for n in range(16)}
-    with LibraryServer(picture=bodies.get, latency=0.1) as server, ImageLibrary(store) as library:
+    with LibraryServer(picture=bodies.get, latency=0.1) as server, ImageLibrary(store, api_url=HERE) as library:
         start = time.monotonic()
         fetches = [library.fetch(f"{server.base_url}{MEDIA}{file}") for file in bodies]
         assert {fetch.result().picture.sha256 for fetch in fetches} == {inspect(b, "").sha256 for b in bodies.values()}
@@ -469,7 +475,7 @@ def test_pictures_are_fetched_in_parallel(store: Storage) -> None:
 
 def test_a_library_that_is_closed_begins_nothing_more(store: Storage) -> None:
     with ScriptedServer(lambda _: Answer(404, silent=0.05)) as server:
-        with ImageLibrary(store, workers=1, backoff=0) as library:
+        with ImageLibrary(store, api_url=HERE, workers=1, backoff=0) as library:
             fetches = [library.fetch(server.url(f"/{n}")) for n in range(50)]
         assert len(server.requests) < 10
         assert fetches[-1].cancelled()

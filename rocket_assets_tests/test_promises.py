@@ -30,7 +30,7 @@ from rocket_assets.sample_library import catalogue
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets.verification import Level, verify
-from rocket_assets_tests.scripted_server import Answer, Request, ScriptedServer
+from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
 from rocket_assets_tests.test_images import GOOD, HTML, NOT_PICTURES, picture
 
 FIRST, LAST = date(2024, 12, 1), date(2024, 12, 14)
@@ -63,7 +63,7 @@ def bring_launches(library: LibraryServer, archive: Archive, first: date = FIRST
 
 def bring_images(archive: Archive, first: date = FIRST, last: date = LAST) -> list[ImageDay]:
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    with ImageLibrary(archive.storage, retries=1, backoff=0) as pictures:
+    with ImageLibrary(archive.storage, api_url=HERE, retries=1, backoff=0) as pictures:
         return list(archive.bring_images(days, pictures))
 
 
@@ -122,7 +122,7 @@ def bring(url, folder, kill_at):
     with LaunchLibrary(url, backoff=0) as library:
         for day in library.days(first, last + timedelta(days=1)):
             archive.write_launches(day.day, day.source, day.launches)
-    with ImageLibrary(archive.storage, workers=2, backoff=0) as pictures:
+    with ImageLibrary(archive.storage, api_url=url, workers=2, backoff=0) as pictures:
         for day in archive.bring_images(days, pictures):
             assert day.error is None, day
 

@@ -39,7 +39,7 @@ from rocket_assets.watch import Watch
 from rocket_assets_tests.project import Daemon, Project, Run, in_ranges
 from rocket_assets_tests.recordings import FOLDER, needed
 from rocket_assets_tests.replay import MONTHS_OF_2025, MONTHS_OF_2026, Clock, Replay, Row, library
-from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+from rocket_assets_tests.scripted_server import HERE, JSON, Answer, Request, ScriptedServer
 
 FULL = bool(os.environ.get("ROCKET_ASSETS_FULL_REPLAY"))
 DAY, HOUR, TICK = timedelta(days=1), timedelta(hours=1), timedelta(minutes=10)
@@ -100,7 +100,7 @@ class Plain:
         behind = [day for day in sorted(self._touched) if self._is_behind(day)]
         self._touched.clear()
         for start, end in in_ranges(behind):
-            with ImageLibrary(self._archive.storage, workers=4) as pictures:
+            with ImageLibrary(self._archive.storage, api_url=HERE, workers=4) as pictures:
                 errors = [day.error for day in self._archive.bring_images(_days(start, end), pictures) if day.error]
             self.runs.append(Run("launch_images", start, end, cause, self._clock(), "; ".join(map(str, errors))))
 

@@ -21,6 +21,9 @@ DEFAULTS = {
     "days_ahead": 14,
     "poll_seconds": 600,
     "notify": (),
+    "max_bytes": 67_108_864,
+    "max_pixels": 89_478_485,
+    "max_seconds": 300,
 }
 
 
@@ -58,6 +61,9 @@ def test_settings_are_documented_and_belong_to_us() -> None:
         ("DAYS_AHEAD", "9999", "days_ahead", 9999),
         ("POLL_SECONDS", "5", "poll_seconds", 5),
         ("POLL_SECONDS", "99999", "poll_seconds", 99999),
+        ("MAX_BYTES", "1000000000", "max_bytes", 1_000_000_000),
+        ("MAX_PIXELS", "1000000", "max_pixels", 1_000_000),
+        ("MAX_SECONDS", "1", "max_seconds", 1),
         ("NOTIFY", "json://host/a json://host/b", "notify", ("json://host/a", "json://host/b")),
         ("NOTIFY", "json://host/a, json://host/b\njson://c", "notify", ("json://host/a", "json://host/b", "json://c")),
         ("NOTIFY", "mailto://u:p@gmail.com?to=a@b.de,c@d.de", "notify", ("mailto://u:p@gmail.com?to=a@b.de,c@d.de",)),
@@ -106,6 +112,10 @@ def test_a_value_that_fits_is_taken(variable: str, text: str, name: str, value: 
         ("POLL_SECONDS", "0", "a whole number from 5 to 99999"),
         ("POLL_SECONDS", "100000", "a whole number from 5 to 99999"),
         ("POLL_SECONDS", "10.0", "a whole number from 5 to 99999"),
+        ("MAX_BYTES", "999999", "a whole number from 1000000 to 1000000000"),
+        ("MAX_BYTES", "64 MB", "a whole number from 1000000 to 1000000000"),
+        ("MAX_PIXELS", "89478486", "a whole number from 1000000 to 89478485"),
+        ("MAX_SECONDS", "0", "a whole number from 1 to 86400"),
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
-from rocket_assets.network import Timeout
+from rocket_assets.network import LIMITS, Limits, Timeout
 from rocket_assets.notifications import Notifier
 from rocket_assets.settings import API_TOKEN, NOTIFY, Settings, notify_addresses
 from rocket_assets.storage import Storage
@@ -34,6 +34,8 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     retries: int = 3
     backoff: float = 0.5
     read_timeout: float = Timeout().read
+    max_bytes: int = LIMITS.bytes
+    max_seconds: float = LIMITS.seconds
     in_turn: bool = True
 
     @contextmanager
@@ -46,6 +48,7 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
             timeout=Timeout(read=self.read_timeout),
             retries=self.retries,
             backoff=self.backoff,
+            limits=Limits(bytes=self.max_bytes, seconds=self.max_seconds),
             turn=_turn(context) if self.in_turn else None,
         ) as library:
             yield library
@@ -88,15 +91,24 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
     """Pictures by their address, fetched into the pool of the storage."""
 
     storage_uri: str
+    api_url: str
     workers: int = WORKERS
     retries: int = 3
     backoff: float = 0.5
+    max_bytes: int = LIMITS.bytes
+    max_pixels: int = LIMITS.pixels
+    max_seconds: float = LIMITS.seconds
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ImageLibrary]:
         """Threads and connections that end with the run."""
         with ImageLibrary(
-            Storage(self.storage_uri), workers=self.workers, retries=self.retries, backoff=self.backoff
+            Storage(self.storage_uri),
+            api_url=self.api_url,
+            workers=self.workers,
+            retries=self.retries,
+            backoff=self.backoff,
+            limits=Limits(self.max_bytes, self.max_seconds, self.max_pixels),
         ) as library:
             yield library
 
@@ -115,14 +127,33 @@ def resources(settings: Settings) -> dict[str, object]:
     """The resources that these settings ask for, by the names under which assets and sensors take them."""
     token = dg.EnvVar(API_TOKEN.name) if settings.api_token else None
     return {
-        "launch_library": LaunchLibraryResource(url=settings.api_url, mode=settings.api_mode, token=token),
+        "launch_library": LaunchLibraryResource(
+            url=settings.api_url,
+            mode=settings.api_mode,
+            token=token,
+            max_bytes=settings.max_bytes,
+            max_seconds=settings.max_seconds,
+        ),
         # A look for changes needs no more than a `list` answer says, a ninth of the bytes; and Dagster breaks off a
         # sensor that takes longer than a minute, so that it cannot wait until the runs have asked.
         "launch_list": LaunchLibraryResource(
-            url=settings.api_url, mode="list", token=token, retries=1, read_timeout=_LOOK_SECONDS, in_turn=False
+            url=settings.api_url,
+            mode="list",
+            token=token,
+            retries=1,
+            read_timeout=_LOOK_SECONDS,
+            max_bytes=settings.max_bytes,
+            max_seconds=_LOOK_SECONDS,
+            in_turn=False,
         ),
         "storage": StorageResource(uri=settings.storage),
         "stored": StorageResource(uri=settings.storage, writes=False),
-        "image_library": ImageLibraryResource(storage_uri=settings.storage),
+        "image_library": ImageLibraryResource(
+            storage_uri=settings.storage,
+            api_url=settings.api_url,
+            max_bytes=settings.max_bytes,
+            max_pixels=settings.max_pixels,
+            max_seconds=settings.max_seconds,
+        ),
         **({"notifier": NotifierResource(addresses=dg.EnvVar(NOTIFY.name))} if settings.notify else {}),
     }

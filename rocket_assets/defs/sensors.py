@@ -239,8 +239,7 @@ def _failure_message(what: str, run: dg.DagsterRun, reasons: list[str]) -> Messa
 
 
 def _run_request(request: Request, first: date) -> dg.RunRequest:
-    # JSON can hold half of a character, which no database takes as a tag.
-    because = "; ".join(request.because).encode("utf-8", "replace").decode()
+    because = "; ".join(request.because)
     shown = because if len(because) <= _LONGEST_TAG else f"{because[: _LONGEST_TAG - 1]}…"
     return dg.RunRequest(
         run_key=request.key,

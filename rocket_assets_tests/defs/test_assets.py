@@ -25,7 +25,7 @@ def test_one_day_runs_both_assets_and_all_checks_in_one_run(project: Project) ->
     assert result.success
     assert [event.asset_key for event in result.get_asset_materialization_events()] == [dg.AssetKey(a) for a in BOTH]
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 4
+    assert len(evaluations) == 5
     assert all(evaluation.passed for evaluation in evaluations)
     assert len(project.archive.read_launches(date(2024, 12, 5))) == 5
     assert len([entry for entry in project.archive.read_manifest(date(2024, 12, 5)).entries if entry.file]) == 5

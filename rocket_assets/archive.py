@@ -24,7 +24,7 @@ from rocket_assets import storage as keys
 from rocket_assets.documents import digest, seal, unseal
 from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
 from rocket_assets.images import Fetched, ImageLibrary, Picture, holds
-from rocket_assets.launches import Launch, data_version, in_order, parse
+from rocket_assets.launches import Launch, Refusal, data_version, in_order, parse
 from rocket_assets.storage import Storage
 
 NO_ADDRESS = "The Launch Library names no picture for this launch."
@@ -102,11 +102,37 @@ class Archive:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
 
-    def write_launches(self, day: date, source: str, launches: Iterable[Launch]) -> bool:
-        """Store the launches of a day and say whether anything changed. No launches is a day without launches."""
+    def write_launches(
+        self, day: date, source: str, launches: Iterable[Launch], refused: Iterable[Refusal] = ()
+    ) -> bool:
+        """Store the launches of a day and say whether anything changed. No launches is a day without launches.
+
+        Rows that are no launches are not stored; that there were some, and why they were refused, is.
+        """
         rows = [launch.row for launch in in_order(launches)]
         document = {"day": day.isoformat(), "source": source, "count": len(rows), "results": rows}
-        return self.storage.write(keys.launches_key(day), seal(document))
+        reasons = sorted({refusal.reason for refusal in refused})
+        return self.storage.write(keys.launches_key(day), seal(document | ({"refused": reasons} if reasons else {})))
+
+    def spare(self, day: date, launches: Iterable[Launch], refused: Iterable[Refusal]) -> list[Launch]:
+        """What to store for a day: the launches that came, and of the stored ones those that a refused row may be.
+
+        A row that cannot be read must not take away the launch that was read before.
+        """
+        came, rejected = list(launches), list(refused)
+        ids, refused_ids = {launch.id for launch in came}, {refusal.launch_id for refusal in rejected}
+        spared = [
+            launch
+            for launch in self._stored_launches(day)
+            if launch.id not in ids and (launch.id in refused_ids or None in refused_ids)
+        ]
+        return in_order([*came, *spared])
+
+    def _stored_launches(self, day: date) -> list[Launch]:
+        try:
+            return self.read_launches(day)
+        except (Missing, Damaged):
+            return []
 
     def read_launches(self, day: date) -> list[Launch]:
         """The stored launches of a day, in order.
@@ -117,6 +143,16 @@ class Archive:
         """
         key = keys.launches_key(day)
         return [parse(row, key) for row in _of_day(day, unseal(self.storage.read(key), key), key, "results")]
+
+    def read_refused(self, day: date) -> list[str]:
+        """Why rows that the library gave for a stored day were refused.
+
+        Raises:
+            Missing: the day has not been brought.
+            Damaged: its file is not what was written.
+        """
+        key = keys.launches_key(day)
+        return unseal(self.storage.read(key), key).get("refused", [])
 
     def read_manifest(self, day: date) -> Manifest:
         """What the folder of a day holds.

@@ -9,11 +9,12 @@ What a launch is, is in `launches`; nothing here stores anything.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -23,9 +24,21 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 from requests.auth import AuthBase
 
+from rocket_assets.documents import canonical
 from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer, WrongSetting
-from rocket_assets.launches import Launch, in_order, parse
-from rocket_assets.network import Timeout, cause, described, session, tries, tries_before
+from rocket_assets.launches import Launch, Refusal, in_order, read_row
+from rocket_assets.network import (
+    LIMITS,
+    Limits,
+    Timeout,
+    TooLarge,
+    cause,
+    described,
+    download,
+    session,
+    tries,
+    tries_before,
+)
 
 PAGE = 100
 """Launches asked for at once; the API gives no more."""
@@ -47,13 +60,15 @@ class LaunchDay:
     """The launches of one UTC day.
 
     `source` is the address that gives this day alone, whatever window it was brought in. `requests` counts the requests
-    that were sent for it beyond those of the day before, so that the days of a window add up.
+    that were sent for it beyond those of the day before, so that the days of a window add up. `refused` are the rows
+    that are no launches; one that does not tell its day stands with the day that was read when it came.
     """
 
     day: date
     launches: list[Launch]
     source: str
     requests: int
+    refused: list[Refusal] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,7 @@ class LaunchLibrary:
         timeout: Timeout | None = None,
         retries: int = 3,
         backoff: float = 0.5,
+        limits: Limits = LIMITS,
         turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self.url = url if url.endswith("/") else url + "/"
@@ -96,8 +112,11 @@ class LaunchLibrary:
         # `auth` and not a plain header, so that a stray ~/.netrc cannot replace it.
         self._auth = _Token(token)
         self._retries = retries
+        self._limits = limits
         self._turn = turn or nullcontext()
-        self._session = session(accept="application/json", retries=retries, backoff=backoff, auth=self._auth)
+        self._session = session(
+            accept="application/json", retries=retries, backoff=backoff, auth=self._auth, seconds=limits.seconds
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -117,28 +136,35 @@ class LaunchLibrary:
         Raises:
             Unavailable, RateLimited, Refused, UnexpectedAnswer: as `launches` does; the days given before stand.
         """
-        day, waiting, reported = start, list[Launch](), self.requests
+        day, waiting, reported, refused = start, list[Launch](), self.requests, list[Refusal]()
+
+        def refuse(refusal: Refusal) -> None:
+            refused.append(replace(refusal, day=min(max(refusal.day or day, day), end - DAY)))
 
         def finished() -> LaunchDay:
             nonlocal day, waiting, reported
-            result = LaunchDay(day, in_order(waiting), self.source_of(day), self.requests - reported)
+            of_day = [refusal for refusal in refused if refusal.day == day]
+            result = LaunchDay(day, in_order(waiting), self.source_of(day), self.requests - reported, of_day)
             day, waiting, reported = day + DAY, [], self.requests
             return result
 
-        for launch in self.launches(start, end):
+        for launch in self.launches(start, end, refuse):
             while day < launch.day:
                 yield finished()
             waiting.append(launch)
         while day < end:
             yield finished()
 
-    def launches(self, start: date, end: date) -> Iterator[Launch]:
+    def launches(self, start: date, end: date, refuse: Callable[[Refusal], None] = lambda _: None) -> Iterator[Launch]:
         """The launches with `net` in the UTC days [start, end), each once, day by day.
 
         Rows move while pages are read: launches slip, appear and vanish. When the count changes, or a row comes twice,
         the list is read again from the day where that showed, so that no row is lost between two pages. A list that
         does not come to rest is an error. What this cannot see in time is a launch that slips, in these seconds, beyond
         the next page: it shows when the days between are given already.
+
+        A row that is no launch takes no other with it: `refuse` is told of it, before the launches of its page come. A
+        page of nothing else is an error, because then the API is not what it was.
 
         Raises:
             Unavailable: no answer, or a 5xx, after several tries.
@@ -147,6 +173,7 @@ class LaunchLibrary:
             UnexpectedAnswer: not what the API promises.
         """
         seen: set[str] = set()
+        refused: set[Refusal] = set()
         for walk in range(_WALKS_AGAIN + 1):
             # A database may break ties of `net` in another way for each page; then only a second key brings rest.
             ordering = "net" if walk < _WALKS_AGAIN else "net,id"
@@ -155,6 +182,10 @@ class LaunchLibrary:
                     break
                 if page.fault:
                     raise UnexpectedAnswer(f"{page.source} {page.fault}", retryable=True)
+                for refusal in page.refused:
+                    if refusal not in refused:
+                        refuse(refusal)
+                refused.update(page.refused)
                 for launch in in_order(page.launches):
                     if launch.id in seen:
                         continue
@@ -213,12 +244,13 @@ class LaunchLibrary:
             if nets == sorted(nets):
                 yield page
                 continue
-            following = list(pages)
+            together = [page, *pages]
             yield replace(
                 page,
-                launches=[launch for each in (page, *following) for launch in each.launches],
-                shifted=any(each.shifted for each in (page, *following)),
-                fault=next((each.fault for each in (page, *following) if each.fault), None),
+                launches=[launch for each in together for launch in each.launches],
+                refused=[refusal for each in together for refusal in each.refused],
+                shifted=any(each.shifted for each in together),
+                fault=next((each.fault for each in together if each.fault), None),
             )
 
     def source_of(self, day: date) -> str:
@@ -235,31 +267,33 @@ class LaunchLibrary:
             query = self._window(start, end) | {"ordering": ordering, "limit": str(PAGE), "offset": str(offset)}
             source = f"{self._launches_url}?{urlencode(query)}"
             answer = self._ask(source)
-            launches = _launches_in(answer, source)
+            launches, refused = _rows_in(answer, source)
             for launch in launches:
                 if not start <= launch.day < end:
                     raise UnexpectedAnswer(
                         f"{source} gave launch {launch.id} of {launch.day}, which is not one of the days asked for."
                     )
             following = _has_next(answer, source)
-            if following and not launches:
+            if following and not answer["results"]:
                 raise UnexpectedAnswer(f"{source} gave no launches and yet names a next page.")
             changed = offset > 0 and answer.get("count") != count
             twice = [launch.id for launch in launches if launch.id in ids]
             # In order of net and id, a launch that stands right behind itself is one that the library lists twice; any
             # other repetition is a row that took the place of one that we have not seen.
             listed_twice = twice == [last] and launches[0].id == last and ordering == "net,id"
-            offset, count = offset + len(launches), answer.get("count")
+            offset, count = offset + len(answer["results"]), answer.get("count")
             repeated += 0 if listed_twice else len(twice)
             fault = None
             if changed:
                 fault = "gave another count than the page before: the list changed while it was read, again and again."
             elif following and len(twice) == len(launches):
                 fault = "gave only launches that had come before, and yet names a next page."
+            elif following and isinstance(count, int) and offset >= count + PAGE:
+                fault = f"names a next page, although all of its {count} launches have come."
             elif not following and isinstance(count, int) and offset - repeated < count:
                 fault = f"is the last page, but only {offset - repeated} of {count} launches came."
             # Judged before the page is given, so that no day of a list with gaps counts as whole.
-            yield _Page(source, launches, shifted=changed or bool(twice), fault=fault)
+            yield _Page(source, launches, refused, shifted=changed or bool(twice), fault=fault)
             last = launches[-1].id if launches else None
             ids.update(launch.id for launch in launches)
 
@@ -267,10 +301,15 @@ class LaunchLibrary:
         try:
             # A redirect is refused below: followed, it could carry the token to another host.
             with self._turn:
-                response = self._session.get(url, timeout=self._timeout, allow_redirects=False)
+                response, body = download(
+                    self._session, url, limits=self._limits, timeout=self._timeout, allow_redirects=False
+                )
         except requests.exceptions.InvalidURL as error:
             self.requests += 1
             raise Refused(f"{url} cannot be asked: {cause(error)}. Is ROCKET_ASSETS_API_URL right?") from error
+        except (TooLarge, requests.exceptions.ContentDecodingError) as error:
+            self.requests += 1
+            raise UnexpectedAnswer(f"{url} gave what is no page of launches: {cause(error)}.") from error
         except requests.RequestException as error:
             self.requests += tries_before(error, self._retries)
             raise Unavailable(
@@ -278,27 +317,28 @@ class LaunchLibrary:
                 "ROCKET_ASSETS_API_URL the right address?"
             ) from error
         self.requests += tries(response)
+        said = described(response, self._auth.hidden(body))
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, url, self._said(response))
+            raise _refusal(response, url, said, body)
         try:
-            answer = response.json(parse_constant=_no_number, parse_float=_finite)
+            answer = json.loads(body, parse_int=_whole)
         except (ValueError, RecursionError):
-            raise UnexpectedAnswer(f"{url} answered with {self._said(response)}, which is not JSON.") from None
+            raise UnexpectedAnswer(f"{url} answered with {said}, which is not JSON.") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise UnexpectedAnswer(
-                f"{url} answered with {self._said(response)}: JSON without a list of results. "
+                f"{url} answered with {said}: JSON without a list of results. "
                 "ROCKET_ASSETS_API_URL may name something that is no Launch Library."
             )
+        if not _is_json({name: value for name, value in answer.items() if name != "results"}):
+            raise UnexpectedAnswer(f"{url} answered with {said}, which is not JSON.")
         return answer
-
-    def _said(self, response: requests.Response) -> str:
-        return described(response, self._auth.hidden(response.content))
 
 
 @dataclass(frozen=True)
 class _Page:
     source: str
     launches: list[Launch]
+    refused: list[Refusal]
     shifted: bool
     """The list changed since the page before: a row may have moved past us."""
     fault: str | None
@@ -326,34 +366,51 @@ class _Token(AuthBase):
         return body.replace(self._token.encode(), b"***") if self._token else body
 
 
-def _no_number(word: str) -> None:
-    raise ValueError(f"JSON has no number {word}.")
+def _whole(digits: str) -> float:
+    try:
+        return int(digits)
+    except ValueError:
+        # More digits than Python reads; the row that holds it is refused for it.
+        return math.inf
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(f"{digits} is more than a number can hold.")
-    return number
+def _is_json(value: Any) -> bool:
+    """Whether a value that Python read as JSON can be written as JSON: NaN and Infinity cannot."""
+    try:
+        canonical(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def _launches_in(answer: dict[str, Any], source: str) -> list[Launch]:
-    return [parse(row, source) for row in answer["results"]]
+def _rows_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[Refusal]]:
+    """The launches in an answer, and the rows that are none."""
+    read = [_read(row) for row in answer["results"]]
+    launches = [one for one in read if isinstance(one, Launch)]
+    refused = [one for one in read if isinstance(one, Refusal)]
+    if refused and not launches:
+        raise UnexpectedAnswer(f"{source} gave {refused[0].reason}, and no row that can be read.")
+    return launches, refused
+
+
+def _read(row: Any) -> Launch | Refusal:
+    read = read_row(row)
+    if isinstance(read, Launch) and not _is_json(row):
+        return Refusal(f"launch {read.id} with a number that JSON has no word for", read.id, read.day)
+    return read
 
 
 def _updates_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[str]]:
     """The launches in an answer, and what is wrong with its other rows, which must not hide what has changed."""
     launches, unreadable = list[Launch](), list[str]()
     for row in answer["results"]:
-        try:
-            launch = parse(row, source)
-        except UnexpectedAnswer as error:
-            unreadable.append(str(error))
-            continue
-        if launch.last_updated is None:
-            unreadable.append(f"{source} does not say when launch {launch.id} was last updated.")
+        read = _read(row)
+        if isinstance(read, Refusal):
+            unreadable.append(f"{source} gave {read.reason}.")
+        elif read.last_updated is None:
+            unreadable.append(f"{source} does not say when launch {read.id} was last updated.")
         else:
-            launches.append(launch)
+            launches.append(read)
     return launches, unreadable
 
 
@@ -372,10 +429,10 @@ def _has_next(answer: dict[str, Any], source: str) -> bool:
     return True
 
 
-def _refusal(response: requests.Response, url: str, what: str) -> RocketAssetsError:
+def _refusal(response: requests.Response, url: str, what: str, body: bytes) -> RocketAssetsError:
     status = response.status_code
     if status == requests.codes.too_many_requests:
-        wait = _retry_after(response)
+        wait = _retry_after(response, body)
         return RateLimited(
             f"The throttle of {urlsplit(url).netloc} takes no more requests for {wait:.0f} seconds. "
             "A token in ROCKET_ASSETS_API_TOKEN raises the limit.",
@@ -392,17 +449,17 @@ def _refusal(response: requests.Response, url: str, what: str) -> RocketAssetsEr
     return Refused(f"{said}. Is ROCKET_ASSETS_API_URL the address of a Launch Library?")
 
 
-def _retry_after(response: requests.Response) -> float:
+def _retry_after(response: requests.Response, body: bytes) -> float:
     """Seconds until the throttle opens: by the header, a number or a date, or else by the sentence in the body."""
-    return min(max(1.0, _said_retry_after(response)), _LONGEST_RETRY_AFTER)
+    return min(max(1.0, _said_retry_after(response, body)), _LONGEST_RETRY_AFTER)
 
 
-def _said_retry_after(response: requests.Response) -> float:
+def _said_retry_after(response: requests.Response, body: bytes) -> float:
     header = response.headers.get("Retry-After", "")
     if header.isdecimal():
         return float(header)
     try:
         return (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
-        said = re.search(r"available in (\d+) second", response.text)
+        said = re.search(rb"available in (\d+) second", body)
         return float(said[1]) if said else _DEFAULT_RETRY_AFTER

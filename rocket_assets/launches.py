@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Any
 
 from rocket_assets.documents import digest
-from rocket_assets.errors import UnexpectedAnswer
+from rocket_assets.errors import UnexpectedAnswer, shown
 
 Row = Mapping[str, Any]
 
@@ -67,6 +67,11 @@ _FINAL = (3, 4, 7)
 
 _LONGEST_NAME = 120
 
+_LONGEST_WORDS = 1000
+
+_LONGEST_ID = 100
+"""Characters; an id of the API is a UUID of 36."""
+
 # Names in a `list` answer of 2.2.0; elsewhere objects under the same words, full of counters.
 _NAMES = ("mission", "pad")
 
@@ -96,13 +101,13 @@ class Launch:
 
     @property
     def name(self) -> str:
-        """The API's name of the launch, usually "rocket | mission"."""
-        return _text(self.row.get("name")) or self.id
+        """The API's name of the launch, usually "rocket | mission", for people to read; `row` has it to the letter."""
+        return _words(self.row.get("name")) or self.id
 
     @property
     def status(self) -> str | None:
         """The short word for how the launch stands: Go, TBD, Success, Failure and so on."""
-        return _text(at(self.row, "status.abbrev")) or _text(at(self.row, "status.name"))
+        return _words(at(self.row, "status.abbrev")) or _words(at(self.row, "status.name"))
 
     @property
     def is_final(self) -> bool:
@@ -118,20 +123,17 @@ class Launch:
     @property
     def precision(self) -> str | None:
         """How exactly the API says that the NET is known: Minute, Day, Month and so on."""
-        return _text(at(self.row, "net_precision.name"))
+        return _words(at(self.row, "net_precision.name"))
 
     @property
     def last_updated(self) -> datetime | None:
         """When the API last changed the row, or None where the version or the row does not say."""
-        try:
-            return _moment(self.row["last_updated"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            return None
+        return _moment_or_none(self.row.get("last_updated"))
 
     @property
     def rocket(self) -> str | None:
         """The full name of the launch vehicle; `list` answers have it only in the launch's name."""
-        full_name = _text(at(self.row, "rocket.configuration.full_name"))
+        full_name = _words(at(self.row, "rocket.configuration.full_name"))
         if full_name is None and " | " in self.name:
             return self.name.partition(" | ")[0]
         return full_name
@@ -142,8 +144,8 @@ class Launch:
         given = self.row.get("image")
         if isinstance(given, Mapping):
             url = _text(given.get("image_url"))
-            credit = _text(given.get("credit"))
-            licence, licence_url = _text(at(given, "license.name")), _text(at(given, "license.link"))
+            credit = _words(given.get("credit"))
+            licence, licence_url = _words(at(given, "license.name")), _web_address(at(given, "license.link"))
             return ImageReference(url, credit, licence, licence_url) if url else None
         url = _text(given)
         return ImageReference(url) if url else None
@@ -159,24 +161,48 @@ class Launch:
         )
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A row that is no launch: why, and which launch and which day it seems to be about, where that can be told.
+
+    The reason does not say where the row came from, so that it reads the same whatever it was asked for with.
+    """
+
+    reason: str
+    launch_id: str | None = None
+    day: date | None = None
+
+
 def parse(row: Any, source: str) -> Launch:
     """The launch in one row of an answer that came from the address `source`.
 
     Raises:
         UnexpectedAnswer: the row is no object, or has no usable id, name or net.
     """
+    read = read_row(row)
+    if isinstance(read, Refusal):
+        raise UnexpectedAnswer(f"{source} gave {read.reason}.")
+    return read
+
+
+def read_row(row: Any) -> Launch | Refusal:
+    """The launch in one row of an answer, or why there is none."""
     if not isinstance(row, Mapping):
-        raise UnexpectedAnswer(f"{source} gave a launch that is {_shown(row)}, not an object.")
-    launch_id, net = row.get("id"), row.get("net")
+        return Refusal(f"a launch that is {_shown(row)}, not an object")
+    launch_id, net = row.get("id"), _moment_or_none(row.get("net"))
+    day = net and net.date()
     if not isinstance(launch_id, str) or not launch_id.strip():
-        raise UnexpectedAnswer(f"{source} gave a launch without an id (name {_shown(row.get('name'))}).")
-    if not isinstance(net, str):
-        raise UnexpectedAnswer(f"{source} gave launch {launch_id} without a net; it has {_shown(net)}.")
-    try:
-        moment = _moment(net)
-    except (ValueError, OverflowError):
-        raise UnexpectedAnswer(f"{source} gave launch {launch_id} with a net that is no time: {_shown(net)}.") from None
-    return Launch(id=launch_id, net=moment, row=row)
+        return Refusal(f"a launch without an id (name {_shown(row.get('name'))})", day=day)
+    if len(launch_id) > _LONGEST_ID or not launch_id.isprintable():
+        return Refusal(f"a launch whose id is none: {_shown(launch_id)}", day=day)
+    if net is None:
+        said = (
+            f"with a net that is no time: {_shown(row['net'])}"
+            if isinstance(row.get("net"), str)
+            else (f"without a net; it has {_shown(row.get('net'))}")
+        )
+        return Refusal(f"launch {launch_id} {said}", launch_id)
+    return Launch(id=launch_id, net=net, row=row)
 
 
 def data_version(launches: Iterable[Launch]) -> str:
@@ -329,6 +355,23 @@ def _text(value: Any) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
+def _moment_or_none(value: Any) -> datetime | None:
+    try:
+        return _moment(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _words(value: Any) -> str | None:
+    """A text that is for people to read, with nothing in it that controls what they read it on."""
+    text = _text(value)
+    return text and shown(text, _LONGEST_WORDS)
+
+
+def _web_address(value: Any) -> str | None:
+    text = _text(value)
+    return text if text and text.startswith(("https://", "http://")) else None
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shown(repr(value), 60)

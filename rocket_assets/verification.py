@@ -49,6 +49,14 @@ def repeated_launches(archive: Archive, day: date) -> list[str]:
     return [f"Launch {launch_id} is there {n} times." for launch_id, n in times.items() if n > 1]
 
 
+def refused_rows(archive: Archive, day: date) -> list[str]:
+    """Rows that the library gave for a stored day and that are no launches."""
+    return [
+        f"The library gave {reason}; what was stored of it before, if anything, is kept."
+        for reason in archive.read_refused(day)
+    ]
+
+
 def launches_without_image(archive: Archive, day: date) -> list[str]:
     """Stored launches that name a picture which is not beside them, or is an earlier one, or has no entry at all."""
     entries = {entry.launch_id: entry for entry in archive.read_manifest(day).entries}

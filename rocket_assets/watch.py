@@ -21,7 +21,7 @@ from rocket_assets.archive import Archive
 from rocket_assets.documents import digest
 from rocket_assets.errors import Damaged, Missing, RateLimited
 from rocket_assets.launch_library import LaunchLibrary, Updates
-from rocket_assets.launches import Change, Launch, Standing, changed, cheapest_ranges, days_between
+from rocket_assets.launches import Change, Launch, Refusal, Standing, changed, cheapest_ranges, days_between
 from rocket_assets.memory import LONGEST_OVERDUE, OVERLAP, RECENT, Due, Memory, Span, is_from, said
 
 DAY = timedelta(days=1)
@@ -171,11 +171,15 @@ class Watch:
         since = max(self._not_from_the_future(updates), default=updates[-1] if updates else self._now)
         # Counted from what the library says, and not by a clock that may be wrong.
         start = since.date() - RECENT
-        planned = {launch.id: launch for launch in self._library.launches(start, _FAR)}
+        refused = list[Refusal]()
+        planned = {launch.id: launch for launch in self._library.launches(start, _FAR, refused.append)}
         launches = {launch.id: launch for launch in page} | planned
         due: dict[str, Due] = {}
         self._read_ahead(days_between(max(start, self._first), self._last))
+        unread = {refusal.launch_id for refusal in refused}
         for change in self._differences(launches, start):
+            if change.launch.id in unread:
+                continue
             due[change.launch.id] = self._due(change, due.get(change.launch.id))
             if change.launch.id not in launches:
                 gone = f"{change.launch.name}: {change.launch.day}, no longer in the library"
@@ -190,7 +194,8 @@ class Watch:
         learned = replace(memory, since=since, begun=begun, learned=self._now, due=due)
         if memory.was_lost:
             learned = replace(learned, begun=back, unread=(back, updates[-1]) if updates else None)
-        return _Reading(learned.with_standing(launches.values(), self._now), is_new=True)
+        unreadable = [f"The library gave {refusal.reason}." for refusal in refused]
+        return _Reading(learned.with_standing(launches.values(), self._now), is_new=True, unreadable=unreadable)
 
     def _not_from_the_future(self, updates: Iterable[datetime]) -> list[datetime]:
         """The updates that say from when on the next look is to ask; one by a wrong clock would make it miss others."""

@@ -6,6 +6,7 @@ launches are asked for and how pictures are fetched is not decided here.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -104,7 +105,8 @@ def launches(
     try:
         for day in launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ():
             try:
-                changed = archive.write_launches(day.day, day.source, day.launches)
+                launches = archive.spare(day.day, day.launches, day.refused)
+                changed = archive.write_launches(day.day, day.source, launches, day.refused)
             except RocketAssetsError as error:
                 errors[day.day] = error
                 continue
@@ -112,8 +114,8 @@ def launches(
             yield recorded(
                 context,
                 day.day,
-                data_version=data_version(day.launches),
-                metadata=metadata.of_launches(day, storage, changed=changed),
+                data_version=data_version(launches),
+                metadata=metadata.of_launches(replace(day, launches=launches), storage, changed=changed),
             )
     except Unavailable as error:
         again = wait_for(context, error)

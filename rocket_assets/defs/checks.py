@@ -18,6 +18,7 @@ from rocket_assets.verification import (
     Pictures,
     launches_without_image,
     misplaced_launches,
+    refused_rows,
     repeated_launches,
 )
 
@@ -74,6 +75,13 @@ def _pictures_that_differ(archive: Archive, day: date) -> list[str]:
 of_launches = (
     Check("launches_fall_on_their_day", "The NET of each launch is on the UTC day that holds it.", misplaced_launches),
     Check("launch_ids_are_unique", "No day holds a launch twice.", repeated_launches),
+    Check(
+        "every_row_is_a_launch",
+        "Each row that the Launch Library gave for a day could be read. One that could not is a warning: the other "
+        "launches of the day stand, and so does what was stored of it before.",
+        refused_rows,
+        dg.AssetCheckSeverity.WARN,
+    ),
 )
 
 of_images = (

@@ -11,7 +11,7 @@ import dagster as dg
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import ImageDay, Manifest
-from rocket_assets.errors import RocketAssetsError
+from rocket_assets.errors import RocketAssetsError, shown
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchDay
 from rocket_assets.storage import Storage
@@ -31,7 +31,7 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
                 "precision": launch.precision or "",
                 "status": launch.status or "",
                 "rocket": launch.rocket or "",
-                "picture": launch.image.url if launch.image else "",
+                "picture": shown(launch.image.url) if launch.image else "",
             }
         )
         for launch in brought.launches
@@ -40,6 +40,7 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
         "launches": dg.MetadataValue.int(len(brought.launches)),
         # Known to the month or the year only, and put on the last day of it.
         "not_dated_to_the_day": dg.MetadataValue.int(sum(not launch.is_dated for launch in brought.launches)),
+        "rows_refused": dg.MetadataValue.int(len(brought.refused)),
         "dagster/partition_row_count": dg.MetadataValue.int(len(brought.launches)),
         "api_requests": dg.MetadataValue.int(brought.requests),
         "changed": dg.MetadataValue.bool(changed),

@@ -49,6 +49,7 @@ def test_what_is_sealed_can_be_unsealed_and_sealed_again_to_the_same_bytes(docum
 @pytest.mark.parametrize("text", ["\ud800", "\udfff tail", "\U0001f680", "\x00\u2028", "é\u0301"], ids=ascii)
 def test_any_text_survives_even_half_a_surrogate_pair(text: str) -> None:
     assert unseal(seal({text: text}), "key") == {text: text}
+    assert json.loads(seal({text: text}).decode("utf-8"))[text] == text
 
 
 @given(DOCUMENTS, st.data())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rocket_assets import errors
 
@@ -36,3 +38,35 @@ def test_every_error_is_one_that_the_package_explains() -> None:
     defined = [value for value in vars(errors).values() if isinstance(value, type)]
     assert all(issubclass(kind, errors.RocketAssetsError) for kind in defined)
     assert all(kind.__name__ in (errors.__doc__ or "") for kind in defined)
+
+
+@given(st.text(), st.integers(2, 400))
+def test_what_a_stranger_said_is_shown_on_one_line_printable_and_not_too_long(text: str, longest: int) -> None:
+    shown = errors.shown(text, longest)
+    assert shown.isprintable()
+    assert len(shown) <= longest
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Long March 3B/E | Péole ☄", "Long March 3B/E | Péole ☄"),
+        ("two\nlines\tand  more ", "two lines and more"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("turned \u202e round", r"turned \u202e round"),
+        ("half \ud800", r"half \ud800"),
+        ("NUL\x00", r"NUL\x00"),
+        ("x" * 400, "x" * 299 + "…"),
+        ("\n" * 10**6 + "x", "…"),
+        ("", ""),
+    ],
+    ids=ascii,
+)
+def test_a_text_stays_what_it_is_as_far_as_it_can_be_read(text: str, shown: str) -> None:
+    assert errors.shown(text) == shown
+
+
+def test_no_message_controls_the_terminal_that_shows_it() -> None:
+    assert str(errors.Refused("http://a.example/\x1b[2J\n cannot be fetched")) == (
+        r"http://a.example/\x1b[2J cannot be fetched"
+    )

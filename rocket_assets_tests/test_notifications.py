@@ -267,9 +267,9 @@ def test_told_are_new_launches_slips_and_outcomes_of_the_days_that_matter(
     ("name", "shown"),
     [
         ("@everyone", "@\u200beveryone"),
-        ("turned \u202e round", "turned round"),
-        ("a\x00b\r\x1b[31mc", "a b [31mc"),
-        ("half \ud800", "half ?"),
+        ("turned \u202e round", "turned \\u202e round"),
+        ("a\x00b\r\x1b[31mc", "a\\x00b \\x1b[31mc"),
+        ("half \ud800", "half \\ud800"),
         ("<b>bold</b> & | Péole", "<b>bold</b> & | Péole"),
     ],
 )

@@ -121,9 +121,9 @@ class Backfill:
     def bring(self, wanted: Mapping[str, Sequence[date]]) -> Outcome:
         """Bring these days of these assets, each chunk's launches before its pictures.
 
-        The API's throttle is waited for. Any other failure of the API that trying again may mend ends the backfill:
-        what keeps one chunk from its launches would keep the next from them, too. A failure of another kind is noted,
-        and the next chunk begun.
+        The API's throttle is waited for. After any other failure of the API that trying again may mend it is not asked
+        any more: what keeps one chunk from its launches would keep the next from them, too. The pictures of the days
+        whose launches stand are brought all the same. A failure of another kind is noted, and the next chunk begun.
         """
         outcome = Outcome({asset: frozenset(days) for asset, days in wanted.items()})
         self._close_runs_of_dead_processes()
@@ -135,15 +135,14 @@ class Backfill:
         return outcome
 
     def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
-        wanted = outcome.wanted
+        wanted, answers = outcome.wanted, True
         for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
             self._chunk = f"{chunk[0]}..{chunk[-1]}"
             tried: set[date] = set()
             bring_images = partial(self._bring_images, chunk, tried, outcome, pressed)
             for start, end in ranges([day for day in chunk if day in wanted.get("launches", ())]):
-                failed = self._run_to_its_end(start, end, outcome, pressed, bring_images)
-                if failed and failed.retryable:
-                    return
+                failed = self._run_to_its_end(start, end, outcome, pressed, bring_images) if answers else None
+                answers = answers and not (failed and failed.retryable)
             bring_images()
 
     def _bring_images(

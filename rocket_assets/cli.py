@@ -28,8 +28,10 @@ from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
 from rocket_assets.launches import days_between
 from rocket_assets.progress import Progress
+from rocket_assets.repair import mend
 from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
-from rocket_assets.storage import Storage
+from rocket_assets.storage import Storage, Stored
+from rocket_assets.verification import Level, Problem
 from rocket_assets.verification import verify as verified
 
 if TYPE_CHECKING:
@@ -150,33 +152,99 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     show_default=True,
     help="quick: files and sizes. full: digests and decoding, too; reads every file.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Bring again what is damaged, as a backfill does, and look again. What is whole is left as it is.",
+)
 @explained
-def verify(start: date | None, end: date | None, level: str) -> None:
+def verify(start: date | None, end: date | None, level: Level, repair: bool) -> None:
     """Is everything still what the manifests say, from START to END, or everywhere?
 
-    Exit code 0: it is. 1: it is not, and each problem is named. 2: wrong use.
+    Exit code 0: it is, or is again. 1: it is not, and each problem is named. 2: wrong use. 130: Ctrl-C.
     """
     if start and not end:
         raise click.UsageError("Name both START and END, or neither.")
-    if start and end:
-        _days(start, end)
+    days = _days(start, end) if start and end else None
     archive = Archive(Storage(Settings.read(os.environ).storage, create=False))
-    days = pictures = problems = 0
-    with Progress(Console(stderr=True), total=None, unit="days") as progress:
-        for part in verified(archive, start, end, level="full" if level == "full" else "quick"):
-            if part.day:
-                days, pictures = days + 1, pictures + part.pictures
-                progress.advance(f"{pictures:,} pictures, {problems} problems")
-            for problem in part.problems:
-                problems += 1
-                click.echo(problem)
-    if not days:
-        _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
-    looked_at = f"{_count(days, 'day')} and {_count(pictures, 'picture')} looked at ({level})"
-    click.echo(f"{looked_at}: {_count(problems, 'problem') if problems else 'no problems'}.")
-    if problems:
-        click.echo(f"To mend: bring the days again with `{_called()} backfill`, and delete what is foreign.")
+    problems = _look(archive, days, level)
+    again = f"{_called()} verify {f'{start} {end} ' if days else ''}--level {level} --repair"
+    if problems and repair:
+        _repair(archive, problems, level, again)
+    elif problems:
+        click.echo(f"To mend what can be mended: {again}")
         sys.exit(FAILED)
+
+
+def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[Problem]:
+    """Verify, and say each problem as it is found and at the end what was looked at."""
+    looked_at = pictures = 0
+    problems, unnamed = list[Problem](), list[Stored]()
+    with Progress(Console(stderr=True), total=len(days) if days else None, unit="days") as progress:
+        for part in verified(archive, days, level=level):
+            for problem in part.problems:
+                click.echo(problem.text)
+            problems += part.problems
+            unnamed += part.unnamed
+            if part.day:
+                looked_at, pictures = looked_at + 1, pictures + part.pictures
+                progress.advance(f"{pictures:,} pictures, {len(problems)} problems")
+    if not looked_at:
+        _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
+    if unnamed:
+        size = _size(sum(found.size for found in unnamed))
+        told = f"{_count(len(unnamed), 'picture')} of the pool ({size}) named by no manifest: harmless."
+        click.echo(f"{told} A launch has shown them before, or a day that could not be read shows them.")
+    said = f"{_count(looked_at, 'day')} and {_count(pictures, 'picture')} looked at ({level})"
+    click.echo(f"{said}: {_count(len(problems), 'problem') if problems else 'no problems'}.")
+    return problems
+
+
+def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: str) -> None:
+    """Mend what can be mended, and say what is left and why."""
+    archive.storage.ensure_writable()
+    _use_dagster_home()
+    outcomes: list[Outcome] = []
+    mended = mend(
+        archive, problems, lambda launches, pictures: outcomes.append(_bring(launches, pictures)), level=level
+    )
+    failed = any(outcome.failures for outcome in outcomes)
+    for outcome in outcomes:
+        _list_failures(outcome)
+    _list(f"{_count(len(mended.lost), 'picture')} could not be had again:", [lost.text for lost in mended.lost])
+    _list("What was there of a picture, damaged, is kept:", [archive.storage.address(key) for key in mended.aside])
+    _list(f"{_count(len(mended.left), 'problem')} left:", [problem.text for problem in mended.left])
+    if failed and mended.left:
+        click.echo(f"What was whole still is. To go on: {again}", err=True)
+    if failed and mended.lost:
+        day = mended.lost[0].days[0]
+        click.echo(f"To try for pictures again: {_called()} backfill {day} {day} --assets launch_images", err=True)
+    if any(outcome.interrupted for outcome in outcomes):
+        click.echo(f"Stopped by Ctrl-C. What was whole still is. To go on: {again}", err=True)
+        sys.exit(INTERRUPTED)
+    if mended.left or mended.lost:
+        sys.exit(FAILED)
+    click.echo("All of it is mended.")
+
+
+def _bring(launches: Sequence[date], pictures: Sequence[date]) -> Outcome:
+    """Bring the launches of some days and the pictures of others, recorded as a backfill is."""
+    import dagster as dg
+
+    from rocket_assets.backfill import ASSETS, Backfill
+    from rocket_assets.defs.partitions import days as partitions
+
+    outside = [day for day in pictures if not partitions.has_partition_key(day.isoformat())]
+    _list(f"{START_DATE.name} and {END_DATE.name} leave these days out:", [str(day) for day in outside])
+    wanted = {
+        asset: [day for day in days if day not in outside]
+        for asset, days in zip(ASSETS, (launches, pictures), strict=True)
+    }
+    tally = Tally()
+    with dg.DagsterInstance.get() as instance, tally.show(wanted):
+        outcome = Backfill(instance, tally.add, tally.say).bring(wanted)
+    click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
+    return outcome
 
 
 @main.command("settings")
@@ -319,6 +387,10 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
         f"{_count(len(refused), 'address', 'addresses')} gave no picture. The days stand, with an earlier one if any:",
         refused,
     )
+    _list_failures(outcome)
+
+
+def _list_failures(outcome: Outcome) -> None:
     _list(
         f"{_count(len(outcome.failures), 'run')} failed:",
         [f"{failed.asset} {failed.start} to {failed.end}: {failed.reason}" for failed in outcome.failures],

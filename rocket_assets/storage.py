@@ -26,6 +26,7 @@ LAUNCHES = "launches/"
 IMAGES = "images/"
 POOL = "pool/"
 ADDRESSES = "pool/by-url/"
+DAMAGED = "damaged/"
 _PROBE = ".writable"
 _LEFTOVER = re.compile(r"#[0-9]+$")
 
@@ -56,6 +57,17 @@ def pool_key(sha256: str, extension: str) -> str:
 def address_key(url: str) -> str:
     """What is known of the picture at an address."""
     return f"{ADDRESSES}{hashlib.sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
+
+
+def damaged_key(original: str) -> str:
+    """Where a damaged picture is kept that should be in the pool under `original`."""
+    return f"{DAMAGED}{original.rpartition('/')[2]}"
+
+
+def original_key(damaged: str) -> str:
+    """Where the pool has the picture, if it has it, that is kept damaged under this key."""
+    sha256, _, extension = damaged.removeprefix(DAMAGED).partition(".")
+    return pool_key(sha256, extension)
 
 
 def day_of(key: str) -> date | None:
@@ -187,6 +199,12 @@ class Storage:
             for path in folder.rglob("*#*"):
                 if _LEFTOVER.search(path.name):
                     yield path.relative_to(folder).as_posix()
+
+    def remove_leftovers(self) -> None:
+        """Remove the files that writes left behind when they were killed."""
+        for key in list(self.leftovers()):
+            with self._explained("delete", key):
+                (_folder(self.uri) / key).unlink(missing_ok=True)
 
     def address(self, key: str) -> str:
         """Where a person finds a key: a path on a disk, a URI in a bucket."""

@@ -35,6 +35,7 @@ FLOORS = (
     ("rocket_assets.defs.partitions", "rocket_assets.defs.runs", "rocket_assets.defs.instance"),
     ("rocket_assets.defs.environment",),
     # The line. Nothing below imports dagster.
+    ("rocket_assets.repair",),
     ("rocket_assets.verification", "rocket_assets.watch"),
     ("rocket_assets.archive",),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),

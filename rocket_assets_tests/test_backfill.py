@@ -82,7 +82,7 @@ def test_a_chunk_without_an_answer_keeps_neither_the_next_chunk_nor_its_own_pict
     assert {day for asset, day in outcome.recorded if asset == "launch_images"} == set(wanted[366:])
 
 
-def test_an_api_that_is_down_ends_the_backfill(storage: Storage, instance: dg.DagsterInstance) -> None:
+def test_an_api_that_is_down_is_not_asked_for_the_next_chunk(storage: Storage, instance: dg.DagsterInstance) -> None:
     with ScriptedServer(lambda _: Answer(reset=True)) as server:
         project = Project(server.url("/2.3.0/"), storage, instance)
         wanted = list(days(date(2023, 12, 1), 800))
@@ -90,6 +90,16 @@ def test_an_api_that_is_down_ends_the_backfill(storage: Storage, instance: dg.Da
     assert len(outcome.failures) == 1
     assert outcome.failures[0].retryable
     assert outcome.not_standing == wanted
+
+
+def test_an_api_that_is_down_keeps_no_pictures_from_days_whose_launches_stand(project: Project) -> None:
+    wanted = list(days(FIRST, 5))
+    assert _backfill(project).bring({"launches": wanted[:3]}).not_standing == []
+    with ScriptedServer(lambda _: Answer(reset=True)) as server:
+        down = Project(server.url("/2.3.0/"), project.storage, project.instance)
+        outcome = _backfill(down).bring({"launches": wanted[2:], "launch_images": wanted})
+    assert outcome.recorded == {("launch_images", day) for day in wanted[:2]}
+    assert [failed.asset for failed in outcome.failures] == ["launches"]
 
 
 def test_what_a_check_finds_false_is_a_failure_and_a_warning_is_none(project: Project) -> None:

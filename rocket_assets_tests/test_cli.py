@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from rocket_assets.settings import ALL, API_TOKEN, API_URL, DAYS_AHEAD, NOTIFY
 from rocket_assets.storage import Storage, images_folder
 from rocket_assets_tests.project import tree
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+from rocket_assets_tests.test_images import picture, with_a_flipped_bit
 
 COMMAND = str(Path(sys.executable).with_name("rocket-assets"))
 DAGSTER_YAML = Path(__file__).parents[1] / "dagster.yaml"
@@ -337,6 +339,130 @@ def test_verify_names_what_is_wrong(command: Command, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{missing.name} is missing." in done.stdout
     assert command("verify", "2024-12-03", "2024-12-03").returncode == 0
+
+
+def _damage(data: Path) -> None:
+    """A day without its launches, one without its manifest, and a flipped bit in a picture."""
+    (data / "launches/2024/2024-12-03.json").unlink()
+    (data / images_folder(date(2024, 12, 5)) / "manifest.json").unlink()
+    (flipped, *_) = sorted((data / images_folder(date(2024, 12, 4))).glob("*.png"))
+    body = bytearray(flipped.read_bytes())
+    body[100] ^= 1
+    flipped.write_bytes(body)
+
+
+def test_verify_repairs_what_is_damaged_and_is_on_record(
+    command: Command, sample_library: LibraryServer, tmp_path: Path
+) -> None:
+    command("backfill", "2024-12-01", "2024-12-06")
+    data = tmp_path / "data"
+    stored, asked = tree(data), len(sample_library.api_requests)
+    _damage(data)
+    (data / "launches/2024/2024-12-06.json#1").write_text("half")
+    done = command("verify", "--level", "full", "--repair")
+    assert done.returncode == 0, done.stderr
+    assert "2024-12-03.json is missing or empty" in done.stdout
+    assert done.stdout.endswith("All of it is mended.\n")
+    assert tree(data) == stored
+    assert len(sample_library.api_requests) == asked + 1
+    assert command("verify", "--level", "full", "--repair").stdout.endswith("looked at (full): no problems.\n")
+    code = """
+import dagster as dg
+with dg.DagsterInstance.get() as instance:
+    for run in instance.get_runs(limit=3):
+        (asset,), tags = run.asset_selection, run.tags
+        print(asset.to_user_string(), tags["dagster/asset_partition_range_start"], run.status.value)
+"""
+    env = {"DAGSTER_HOME": str(tmp_path / ".dagster")}
+    shown = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert sorted(shown.splitlines()) == [
+        "launch_images 2024-12-01 SUCCESS",
+        "launch_images 2024-12-03 SUCCESS",
+        "launches 2024-12-03 SUCCESS",
+    ]
+
+
+def test_a_repair_without_the_library_mends_the_pictures_and_leaves_the_rest_as_it_is(
+    command: Command, tmp_path: Path
+) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    data = tmp_path / "data"
+    stored = tree(data)
+    _damage(data)
+    (data / "launches/notes.txt").write_text("mine")
+    done = command("verify", "--level", "full", "--repair", ROCKET_ASSETS_API_URL="http://127.0.0.1:9/2.3.0/")
+    assert done.returncode == 1
+    assert "Connection refused. Is the network up" in done.stderr
+    left = done.stderr.partition("2 problems left:\n")[2].splitlines()
+    assert left[0].strip().startswith("launches/2024/2024-12-03.json is missing or empty")
+    assert left[1].strip() == "launches/notes.txt is a foreign file."
+    assert left[2] == "What was whole still is. To go on: rocket-assets verify --level full --repair"
+    del stored["launches/2024/2024-12-03.json"]
+    assert tree(data) == stored | {"launches/notes.txt": b"mine"}
+
+
+def test_a_repair_waits_for_the_throttle_and_says_until_when(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    answers = iter([Answer(429, b"", JSON, {"Retry-After": "1"})])
+    nothing = Answer(200, b'{"count": 0, "next": null, "results": []}', JSON)
+    with ScriptedServer(lambda _: next(answers, nothing)) as server:
+        done = command("verify", "2024-12-03", "2024-12-03", "--repair", ROCKET_ASSETS_API_URL=server.url("/2.3.0/"))
+        assert len(server.requests) == 2
+    assert done.returncode == 0, done.stderr
+    assert "The throttle of the Launch Library is reached; going on at" in done.stderr
+    assert done.stdout.endswith("All of it is mended.\n")
+
+
+def test_a_picture_that_its_server_has_no_more_is_said_to_be_lost_and_kept_as_it_was(
+    command: Command, tmp_path: Path
+) -> None:
+    gone = False
+
+    def script(request: Request) -> Answer:
+        row = b'{"id": "id-1", "name": "Sputnik", "net": "2024-12-01T00:00:00Z", "image": "http://%s/a.jpg"}'
+        if request.path.startswith("/2.2.0/launch/"):
+            rows = row % request.headers["host"].encode()
+            return Answer(200, b'{"count": 1, "next": null, "results": [' + rows + b"]}", JSON)
+        return Answer(404) if gone else Answer(200, picture("JPEG"), "image/jpeg")
+
+    with ScriptedServer(script) as server:
+        url = {"ROCKET_ASSETS_API_URL": server.url("/2.2.0/")}
+        command("backfill", "2024-12-01", "2024-12-01", **url)
+        (file,) = (tmp_path / "data" / images_folder(date(2024, 12, 1))).glob("*.jpeg")
+        file.write_bytes(damaged := with_a_flipped_bit(file.read_bytes(), 200))
+        gone = True
+        done = command("verify", "--level", "full", "--repair", **url)
+        assert done.returncode == 1
+        assert re.search(r"1 picture could not be had again:\n  2024-12-01: Sputnik .* 404 ", done.stderr)
+        (kept,) = (tmp_path / "data/damaged").iterdir()
+        assert f"What was there of a picture, damaged, is kept:\n  {kept}\n" in done.stderr
+        assert kept.read_bytes() == damaged
+        assert command("verify", "--level", "full", **url).returncode == 0
+
+
+def test_days_that_the_settings_leave_out_are_named_and_not_brought(command: Command, tmp_path: Path) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    stored = tree(tmp_path / "data")
+    _damage(tmp_path / "data")
+    done = command("verify", "--level", "full", "--repair", ROCKET_ASSETS_START_DATE="2024-12-04")
+    assert done.returncode == 1
+    assert "ROCKET_ASSETS_START_DATE and ROCKET_ASSETS_END_DATE leave these days out:\n  2024-12-03\n" in done.stderr
+    del stored["launches/2024/2024-12-03.json"]
+    assert tree(tmp_path / "data") == stored
+
+
+def test_pictures_that_no_day_shows_are_counted_and_said_to_be_harmless(command: Command, tmp_path: Path) -> None:
+    command("backfill", "2024-12-03", "2024-12-05")
+    body = picture("PNG", 5)
+    sha256 = hashlib.sha256(body).hexdigest()
+    Storage(str(tmp_path / "data")).write(f"pool/{sha256[:2]}/{sha256}.png", body)
+    for level in ("quick", "full"):
+        done = command("verify", "--level", level)
+        assert done.returncode == 0
+        assert done.stdout.startswith(
+            f"1 picture of the pool ({len(body) / 1e3:.1f} kB) named by no manifest: harmless"
+        )
+        assert done.stdout.endswith("no problems.\n")
 
 
 def test_the_sample_library_lends_its_address_to_a_command_and_ends_with_its_exit_code(command: Command) -> None:

@@ -69,7 +69,7 @@ class Check:
 
 
 def _pictures_that_differ(archive: Archive, day: date) -> list[str]:
-    return Pictures(archive.storage, "digests").of_day(archive.read_manifest(day))
+    return [problem.text for problem in Pictures(archive.storage, "digests").of_day(archive.read_manifest(day))]
 
 
 of_launches = (

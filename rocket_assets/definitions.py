@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from rocket_assets.defs import assets, jobs, schedules, sensors
+from rocket_assets.defs import assets, checks, jobs, schedules, sensors
 from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.defs.resources import resources
 from rocket_assets.settings import Settings
@@ -22,9 +22,10 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
     The clock is that of the sensors; inside an asset there is none.
     """
     return dg.Definitions(
-        assets=[assets.library, assets.launches, assets.launch_images],
-        jobs=[jobs.bring_launches],
-        schedules=[schedules.launches_around_today(settings)],
+        assets=[assets.library, assets.launches, assets.launch_images, assets.archive],
+        asset_checks=[checks.stored_days_are_whole],
+        jobs=[jobs.bring_launches, jobs.verify_stored_days],
+        schedules=[schedules.launches_around_today(settings), schedules.stored_days_each_night()],
         sensors=[
             sensors.launch_library_changes(settings, clock),
             sensors.launch_images_follow(),

@@ -22,7 +22,15 @@ def test_the_assets_and_their_upstreams_are_these() -> None:
         "launch_library": [],
         "launches": ["launch_library"],
         "launch_images": ["launches"],
+        "archive": ["launch_images"],
     }
+
+
+def test_the_check_of_the_night_is_no_part_of_the_runs_that_bring_days() -> None:
+    """In a range it would be skipped, and the UI would show that instead of what the night has found."""
+    checks = {key.name: key.asset_key.to_user_string() for key in defs.resolve_asset_graph().asset_check_keys}
+    assert [name for name, asset in checks.items() if asset == "archive"] == ["stored_days_are_whole"]
+    assert set(checks.values()) == {"launches", "launch_images", "archive"}
 
 
 def test_everything_can_be_loaded() -> None:

@@ -82,6 +82,18 @@ library = dg.AssetSpec(
 )
 
 
+archive = dg.AssetSpec(
+    "archive",
+    deps=["launch_images"],
+    description="All that is stored, in the folder or bucket of ROCKET_ASSETS_STORAGE: the days of launches, their "
+    "pictures, and the pool. A night's check looks whether a sample of it still holds.",
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"file"},
+    metadata={"possible storages": dg.MetadataValue.url("https://developmentseed.org/obstore/latest/")},
+)
+
+
 @daily_asset(
     days_per_run=LAUNCHES_PER_RUN,
     checked_by=checks.of_launches,

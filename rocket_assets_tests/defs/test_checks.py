@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs.checks import of_images, of_launches
+from rocket_assets.defs.runs import NIGHT
 from rocket_assets.launches import parse
 from rocket_assets.storage import images_folder
-from rocket_assets_tests.project import Project
+from rocket_assets_tests.project import Project, failure_of
 
 DAY = date(2024, 12, 5)
 CHECKS = {check.name: check for check in (*of_launches, *of_images)}
@@ -93,3 +95,120 @@ def test_a_range_has_one_evaluation_for_each_check_and_no_more(project: Project)
         evaluations = result.get_asset_check_evaluations()
         assert sorted(evaluation.check_name for evaluation in evaluations) == sorted(check.name for check in checks)
         assert all(evaluation.metadata["days"].value == 14 for evaluation in evaluations)
+
+
+# What a night finds
+
+
+def night(project: Project, tags: Mapping[str, str] | None = None) -> dg.AssetCheckEvaluation:
+    """The job of the night as Dagster runs it; without tags, as a person starts it."""
+    result = (
+        project.definitions.get_repository_def()
+        .get_job("verify_stored_days")
+        .execute_in_process(
+            instance=project.instance,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    )
+    assert result.success
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+def of_tick(project: Project, at: datetime) -> dg.AssetCheckEvaluation:
+    """What comes of a tick of the schedule."""
+    repository = project.definitions.get_repository_def()
+    schedule = repository.get_schedule_def("stored_days_each_night")
+    with dg.build_schedule_context(project.instance, at, repository_def=repository) as context:
+        (request,) = schedule.evaluate_tick(context).run_requests or []
+    return night(project, request.tags)
+
+
+AT = datetime(2024, 12, 20, 2, 40, tzinfo=UTC)
+
+
+def test_a_night_finds_what_is_whole_to_be_whole(project: Project) -> None:
+    project.bring_both("2024-12-01", "2024-12-05")
+    evaluation = of_tick(project, AT)
+    assert (evaluation.check_name, evaluation.passed) == ("stored_days_are_whole", True)
+    assert {name: value.value for name, value in evaluation.metadata.items()} == {
+        "days": 5,
+        "first day": "2024-12-01",
+        "last day": "2024-12-05",
+        "pictures": 9,
+        "night": "2024-12-20",
+    }
+
+
+def test_rot_shows_in_the_ui_with_the_command_that_mends_it_until_a_night_finds_it_mended(project: Project) -> None:
+    project.bring_both("2024-12-01", "2024-12-05")
+    _flip_a_bit(project.archive)
+    evaluation = of_tick(project, AT)
+    assert not evaluation.passed
+    assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+    problems = evaluation.metadata["problems"]
+    assert isinstance(problems, dg.TableMetadataValue)
+    (found,) = [record.data for record in problems.records if "images/2024/2024-12-05/" in str(record.data["problem"])]
+    assert found["day"] == "2024-12-05"
+    assert "is not what was stored" in str(found["problem"])
+    assert found["to mend it"] == "rocket-assets verify 2024-12-05 2024-12-05 --level full --repair"
+    # Nothing else that runs makes the UI forget it.
+    project.bring("2024-12-06")
+    project.bring("2024-12-05", assets=["launches"])
+    assert _status(project) is False
+    project.bring("2024-12-05")
+    assert of_tick(project, AT).passed
+    assert _status(project) is True
+
+
+def _status(project: Project) -> bool | None:
+    """What the UI shows of the check: its newest evaluation, if nothing was planned since."""
+    key = dg.AssetCheckKey(dg.AssetKey("archive"), "stored_days_are_whole")
+    record = project.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    evaluation = record.event and record.event.dagster_event and record.event.dagster_event.asset_check_evaluation_data
+    return evaluation.passed if evaluation else None
+
+
+def test_by_the_tag_a_run_knows_its_night_and_by_hand_it_is_that_of_its_start(project: Project) -> None:
+    """500 days are two nights."""
+    for number in range(500):
+        project.archive.write_launches(date(2020, 1, 1) + timedelta(days=number), "http://here", [])
+    one, other = (night(project, {NIGHT: f"2024-12-{day}"}).metadata for day in (20, 21))
+    assert one["first day"] != other["first day"]
+    assert sorted((one["days"].value, other["days"].value), key=str) == [248, 252]
+    started = project.instance.get_run_records(limit=1)[0].create_timestamp
+    assert night(project).metadata["night"].value == f"{started:%Y-%m-%d}"
+
+
+def test_a_night_over_nothing_finds_nothing(project: Project) -> None:
+    evaluation = of_tick(project, AT)
+    assert evaluation.passed
+    assert evaluation.metadata["days"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("tags", "uri", "said"),
+    [
+        ({NIGHT: "tonight"}, "", "rocket_assets/night is 'tonight'; what fits is a day"),
+        ({NIGHT: "2024-12-20"}, "file/below", "Is ROCKET_ASSETS_STORAGE right"),
+    ],
+)
+def test_a_night_that_cannot_look_fails_with_a_sentence(
+    project: Project, tmp_path: Path, tags: dict[str, str], uri: str, said: str
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    project.storage_uri = uri
+    result = (
+        project.definitions.get_repository_def()
+        .get_job("verify_stored_days")
+        .execute_in_process(
+            instance=project.instance,
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+    )
+    assert not result.success
+    assert not result.get_asset_check_evaluations()
+    assert said in failure_of(result)

@@ -1,4 +1,4 @@
-"""The job of the schedule and the sensor brings launches, of one day or of a range, and nothing else."""
+"""One job brings launches, of one day or of a range, and nothing else; one verifies and brings nothing."""
 
 from __future__ import annotations
 
@@ -32,3 +32,9 @@ def test_it_brings_the_launches_of_the_days_that_it_is_given(
 def test_its_pool_lets_one_run_ask_at_a_time(project: Project) -> None:
     job = project.definitions.resolve_job_def("bring_launches")
     assert [node.definition.pools for node in job.nodes] == [{POOL}]
+
+
+def test_verifying_holds_no_pool_and_brings_nothing(project: Project) -> None:
+    job = project.definitions.resolve_job_def("verify_stored_days")
+    assert [node.definition.pools for node in job.nodes] == [set()]
+    assert not job.asset_layer.executable_asset_keys

@@ -131,11 +131,9 @@ def _save_pictures(storage: Storage, day: date) -> None:
 
 
 def _set_aside(storage: Storage, problem: Problem) -> None:
-    """Keep a damaged picture, of which no whole one is left, under the name that it has in the pool."""
-    if problem.original and storage.find(problem.key) and not _is_whole(storage, problem.original):
-        aside = keys.damaged_key(problem.original)
-        if not storage.find(aside):
-            storage.copy(problem.key, aside)
+    """Keep a damaged picture, under the name of the whole one, until it is known whether that comes back."""
+    if problem.original and storage.find(problem.key):
+        storage.copy(problem.key, keys.damaged_key(problem.original))
 
 
 def _still_aside(storage: Storage) -> list[str]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from math import ceil
@@ -26,6 +27,7 @@ from rocket_assets.documents import unseal
 from rocket_assets.errors import Missing, RocketAssetsError
 from rocket_assets.images import FORMATS, Picture, inspect
 from rocket_assets.launches import Launch, data_version
+from rocket_assets.network import LIMITS
 from rocket_assets.storage import Storage, Stored
 
 Level = Literal["quick", "full"]
@@ -39,6 +41,9 @@ _DAYS_A_NIGHT = 420
 
 _DAYS_TOGETHER = 28
 """Neighbouring days come in the same night, so that a launch is found that has slipped and stands on two of them."""
+
+_ACCEPTED = replace(LIMITS, pixels=sys.maxsize)
+"""What has the digest of a stored picture was accepted once, whatever the settings allowed then."""
 
 _ADDRESS_NAME = re.compile(rf"{keys.ADDRESSES}[0-9a-f]{{64}}\.json")
 _POOL_NAME = re.compile(
@@ -193,7 +198,7 @@ class Pictures:
             sha256 = hashlib.sha256(body).hexdigest()
             if sha256 != picture.sha256:
                 return f"is not what was stored: its sha256 is {sha256}, not {picture.sha256}."
-            if self._depth == "decoding" and inspect(body, key) != picture:
+            if self._depth == "decoding" and inspect(body, key, _ACCEPTED) != picture:
                 return "is not the kind of picture that the manifest says."
         except RocketAssetsError as error:
             return f"cannot be looked into: {error}"

@@ -271,6 +271,23 @@ def test_the_last_whole_copy_is_not_thrown_away_with_a_manifest_that_cannot_be_r
     assert {anywhere.archive.storage.read(key) for key in (FILE, OTHER, POOL)} == {picture(shade=1)}
 
 
+def test_what_the_pool_has_whole_is_not_written_again_from_a_day_without_a_manifest(world: World) -> None:
+    replace(world.archive, OTHER, picture(shade=1))
+    remove(keys.manifest_key(NEXT))(world.archive)
+    before = touched(world.archive)
+    assert world.mend().left == []
+    assert touched(world.archive)[POOL] == before[POOL]
+
+
+def test_a_day_that_was_never_brought_has_lost_nothing(world: World) -> None:
+    later = date(2026, 3, 8)
+    world.library[later] = [launch(8, world.server.url("/gone.png"), day=later)]
+    never = [problem for part in verify(world.archive, [later]) for problem in part.problems]
+    mended = mend(world.archive, never, world.bring)
+    assert (mended.left, mended.lost) == ([], [])
+    assert world.brought == [([later], [later])]
+
+
 def test_where_a_manifest_cannot_be_read_any_more_each_picture_that_is_refused_is_named(world: World) -> None:
     flip(world.archive, keys.manifest_key(NEXT))
     for key in (FILE, OTHER, POOL):

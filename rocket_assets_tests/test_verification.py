@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace as replace_in
 from datetime import date, timedelta
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import StorageFailed
 from rocket_assets.images import inspect
+from rocket_assets.network import LIMITS
 from rocket_assets.storage import Storage
 from rocket_assets.verification import (
     NIGHTS,
@@ -428,6 +432,15 @@ def test_neighbouring_days_come_in_the_same_night() -> None:
     days = [date(1957, 10, 4) + timedelta(days=n) for n in range(25_000)]
     together = sum(b - a == timedelta(days=1) for a, b in pairwise(sample(days, DAY)))
     assert together > 0.95 * len(sample(days, DAY))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_that_a_setting_allowed_is_whole_without_that_setting(storage: Storage) -> None:
+    large = BytesIO()
+    Image.new("1", (9500, 9500)).save(large, "PNG")
+    known = inspect(large.getvalue(), "", replace_in(LIMITS, pixels=100_000_000))
+    storage.write(known.key, large.getvalue())
+    assert Pictures(storage, "decoding").compare(storage.find(known.key), known.key, known) == ""
 
 
 def test_several_problems_of_a_day_are_all_named(archive: Archive) -> None:

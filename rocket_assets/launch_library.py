@@ -35,10 +35,13 @@ from rocket_assets.network import (
     cause,
     described,
     download,
+    logged_without,
     session,
+    spellings,
     tries,
     tries_before,
 )
+from rocket_assets.settings import API_TOKEN
 
 PAGE = 100
 """Launches asked for at once; the API gives no more."""
@@ -47,6 +50,9 @@ DAY = timedelta(days=1)
 
 _WALKS_AGAIN = 2
 """How often a list that shifts while it is read is read again from the day where it shifted."""
+
+_SHORTEST_SECRET = 12
+"""A token of fewer letters is looked for in errors only: a launch may bear its name. The API's own have forty."""
 
 _DEFAULT_RETRY_AFTER = 300.0
 """Seconds to wait after a 429 that does not say how long."""
@@ -298,6 +304,18 @@ class LaunchLibrary:
             ids.update(launch.id for launch in launches)
 
     def _ask(self, url: str) -> dict[str, Any]:
+        """The answer from an address, its rows read."""
+        try:
+            with logged_without(self._auth.hidden):
+                return self._answer(url)
+        except RocketAssetsError as error:
+            failed = error
+        # What caused it repeats what the server said, and its frames know what was sent: both end here.
+        failed.args = (self._auth.hidden(str(failed)),)
+        failed.__cause__ = failed.__context__ = None
+        raise failed.with_traceback(None)
+
+    def _answer(self, url: str) -> dict[str, Any]:
         try:
             # A redirect is refused below: followed, it could carry the token to another host.
             with self._turn:
@@ -317,7 +335,7 @@ class LaunchLibrary:
                 "ROCKET_ASSETS_API_URL the right address?"
             ) from error
         self.requests += tries(response)
-        said = described(response, self._auth.hidden(body))
+        said = described(response, self._auth.hidden(body.decode("utf-8", "replace")).encode())
         if response.status_code != requests.codes.ok:
             raise _refusal(response, url, said, body)
         try:
@@ -329,9 +347,22 @@ class LaunchLibrary:
                 f"{url} answered with {said}: JSON without a list of results. "
                 "ROCKET_ASSETS_API_URL may name something that is no Launch Library."
             )
-        if not _is_json({name: value for name, value in answer.items() if name != "results"}):
+        rest = {name: value for name, value in answer.items() if name != "results"}
+        if not _is_json(rest):
             raise UnexpectedAnswer(f"{url} answered with {said}, which is not JSON.")
-        return answer
+        if self._auth.is_in(rest):
+            raise UnexpectedAnswer(f"{url} repeats the token ({API_TOKEN.name}), so that nothing of it is taken.")
+        return rest | {"results": [self._read(row) for row in answer["results"]]}
+
+    def _read(self, row: Any) -> Launch | Refusal:
+        read = read_row(row)
+        launch_id = read.id if isinstance(read, Launch) else read.launch_id
+        if self._auth.is_in(row):
+            told = None if self._auth.is_in(launch_id) else launch_id
+            return Refusal(f"launch {told or '***'} in which the token ({API_TOKEN.name}) is repeated", told, read.day)
+        if isinstance(read, Launch) and not _is_json(row):
+            return Refusal(f"launch {read.id} with a number that JSON has no word for", read.id, read.day)
+        return read
 
 
 @dataclass(frozen=True)
@@ -355,15 +386,26 @@ class _Token(AuthBase):
                 "ROCKET_ASSETS_API_TOKEN holds a character that no token has, such as a space or a line break; "
                 "what fits is a key of the API, as it was given."
             )
+        self._spelled = spellings(self._token)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Token {self._token}"
         return request
 
-    def hidden(self, body: bytes) -> bytes:
+    def hidden(self, text: str) -> str:
         """What a server said, without the token where it repeats it."""
-        return body.replace(self._token.encode(), b"***") if self._token else body
+        return self._spelled.sub("***", text) if self._token else text
+
+    def is_in(self, value: Any) -> bool:
+        """Whether the token stands somewhere in this JSON value; a short one may do so by chance."""
+        if len(self._token) < _SHORTEST_SECRET:
+            return False
+        try:
+            return bool(self._spelled.search(json.dumps(value, ensure_ascii=False)))
+        except RecursionError:
+            # What is nested too deep to be searched is not to be kept either.
+            return True
 
 
 def _whole(digits: str) -> float:
@@ -385,26 +427,17 @@ def _is_json(value: Any) -> bool:
 
 def _rows_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[Refusal]]:
     """The launches in an answer, and the rows that are none."""
-    read = [_read(row) for row in answer["results"]]
-    launches = [one for one in read if isinstance(one, Launch)]
-    refused = [one for one in read if isinstance(one, Refusal)]
+    launches = [read for read in answer["results"] if isinstance(read, Launch)]
+    refused = [read for read in answer["results"] if isinstance(read, Refusal)]
     if refused and not launches:
         raise UnexpectedAnswer(f"{source} gave {refused[0].reason}, and no row that can be read.")
     return launches, refused
 
 
-def _read(row: Any) -> Launch | Refusal:
-    read = read_row(row)
-    if isinstance(read, Launch) and not _is_json(row):
-        return Refusal(f"launch {read.id} with a number that JSON has no word for", read.id, read.day)
-    return read
-
-
 def _updates_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[str]]:
     """The launches in an answer, and what is wrong with its other rows, which must not hide what has changed."""
     launches, unreadable = list[Launch](), list[str]()
-    for row in answer["results"]:
-        read = _read(row)
+    for read in answer["results"]:
         if isinstance(read, Refusal):
             unreadable.append(f"{source} gave {read.reason}.")
         elif read.last_updated is None:

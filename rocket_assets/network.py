@@ -8,12 +8,16 @@ What is asked, and what the answer must be, is in `launch_library` and `images`.
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from http.client import HTTPException
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -148,10 +152,15 @@ def _impatient_pools(seconds: float) -> dict[str, type[urllib3.HTTPConnectionPoo
     """Connections, by scheme, whose answers have to begin within so many seconds, and are not read for nothing."""
 
     class Connection(HTTPConnection):
+        # Or http.client would print what is sent, the token included, for whoever has switched that on.
+        debuglevel = 0
+
         def getresponse(self) -> urllib3.HTTPResponse:
             return _in_time(self, super().getresponse, seconds)
 
     class SecureConnection(HTTPSConnection):
+        debuglevel = 0
+
         def getresponse(self) -> urllib3.HTTPResponse:
             return _in_time(self, super().getresponse, seconds)
 
@@ -271,3 +280,38 @@ def cause(error: BaseException) -> str:
             break
         error = inner
     return re.sub(r"<[^>]*>:? ?", "", str(error)).rstrip(".") or type(error).__name__
+
+
+def spellings(secret: str) -> re.Pattern[str]:
+    """What finds a secret as a server may repeat it: plain, quoted for an address, HTML or JSON, and in base64."""
+    letters = "".join(_spellings_of(letter) for letter in secret)
+    # In base64 a text has three forms, by where it begins in three bytes; its ends mix with what is around it.
+    coded = (b64encode(b"-" * before + secret.encode()).decode() for before in range(3))
+    inside = (text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6] for before, text in enumerate(coded))
+    return re.compile("|".join([letters, *(re.escape(text) for text in inside)]), re.IGNORECASE)
+
+
+def _spellings_of(letter: str) -> str:
+    code = ord(letter)
+    named = re.escape(escape(letter))
+    return rf"\\*(?:{re.escape(letter)}|%{code:02x}|\\*u{code:04x}|&\#0*{code};|&\#x0*{code:x};|{named})"
+
+
+@contextmanager
+def logged_without(hidden: Callable[[str], str]) -> Iterator[None]:
+    """Let what urllib3 logs go through `hidden` meanwhile: it repeats what a server said."""
+
+    def hide(record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        if hidden(said) != said or record.exc_info:
+            record.msg, record.args, record.exc_info = hidden(said), (), None
+        return True
+
+    loggers = [logging.getLogger(f"urllib3.{name}") for name in ("connection", "connectionpool", "util.retry")]
+    for logger in loggers:
+        logger.addFilter(hide)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(hide)

@@ -62,6 +62,12 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    assert named
+    assert named <= {path.name for path in (ROOT / "rocket_assets_tests").rglob("test_*.py")}
+
+
 def test_both_doors_open_to_the_same_module() -> None:
     """`dg` reads pyproject.toml, everything else workspace.yaml, unless [tool.dagster] is there and wins in silence."""
     (location,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]

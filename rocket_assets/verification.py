@@ -361,7 +361,9 @@ def _foreign(key: str) -> Problem:
 
 
 def _leftover(key: str) -> Problem:
-    return Problem(f"{key} was left behind by an interrupted write: delete it.", Remedy.REMOVAL, (), key)
+    day = keys.day_of(_written(key))
+    text = f"{key} was left behind by an interrupted write: delete it."
+    return Problem(text, Remedy.REMOVAL, (day,) if day else (), key)
 
 
 def _written(leftover: str) -> str:

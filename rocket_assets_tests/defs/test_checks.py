@@ -162,6 +162,18 @@ def test_rot_shows_in_the_ui_with_the_command_that_mends_it_until_a_night_finds_
     assert _status(project) is True
 
 
+def test_a_night_names_what_an_interrupted_write_left_behind(project: Project) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    left = Path(project.storage.uri) / "launches/2024/2024-12-05.json#0"
+    left.write_bytes(b"half")
+    evaluation = of_tick(project, AT)
+    problems = evaluation.metadata["problems"]
+    assert isinstance(problems, dg.TableMetadataValue)
+    (found,) = [record.data for record in problems.records]
+    assert found["day"] == "2024-12-05"
+    assert "left behind by an interrupted write" in str(found["problem"])
+
+
 def _status(project: Project) -> bool | None:
     """What the UI shows of the check: its newest evaluation, if nothing was planned since."""
     key = dg.AssetCheckKey(dg.AssetKey("archive"), "stored_days_are_whole")

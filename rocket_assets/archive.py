@@ -205,6 +205,11 @@ class Archive:
             for launch in failed
             if launch.id not in known and (entry := self._kept(day, earlier.get(launch.id)))
         }
+        for launch, outcome in outcomes:
+            before = earlier.get(launch.id)
+            if isinstance(outcome, Unavailable) and before and before.file and launch.id not in known | kept.keys():
+                # A manifest without it would be whole, and nobody would know that there was one.
+                raise Unavailable(f"{keys.images_folder(day)}{before.file} is lost, and cannot be had now: {outcome}")
         # What is kept has its name already, so that no other picture is put over it.
         taken = {entry.file for entry in kept.values()}
         entries: list[Entry] = []
@@ -293,7 +298,8 @@ def _outcome(fetch: Future[Fetched]) -> Fetched | Refused | NotAPicture | Unavai
 def _entry(launch: Launch) -> Entry:
     """The entry of a launch that has no picture yet."""
     if launch.image is None:
-        return Entry(launch.id, launch.name, reason=NO_ADDRESS)
+        odd = f"The Launch Library gives a picture without an address: {launch.odd_image}."
+        return Entry(launch.id, launch.name, reason=odd if launch.odd_image else NO_ADDRESS)
     image = launch.image
     return Entry(launch.id, launch.name, image.url, image.credit, image.licence, image.licence_url)
 

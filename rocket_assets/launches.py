@@ -150,6 +150,14 @@ class Launch:
         url = _text(given)
         return ImageReference(url) if url else None
 
+    @property
+    def odd_image(self) -> str | None:
+        """What the API gives for a picture, where it gives something and no version's address is in it."""
+        given = self.row.get("image")
+        address = given.get("image_url", given) if isinstance(given, Mapping) else given
+        is_none = address is None or (isinstance(address, str) and not address.strip())
+        return None if is_none or self.image else _shown(given)
+
     def facts(self) -> dict[str, Any]:
         """What the launch says, without the statistics around it."""
         image = self.image

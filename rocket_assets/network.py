@@ -188,21 +188,20 @@ def _in_time(
             # Not the method of an encrypted socket, which would forget its encryption while it is read.
             socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
-    timer, response, broken = threading.Timer(seconds, give_up), None, None
+    timer, response = threading.Timer(seconds, give_up), None
     timer.start()
     try:
         response = getresponse()
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError):
         if not over.is_set():
             raise
-        broken = error
     finally:
         timer.cancel()
     if response is None or over.is_set():
         # A head that breaks off counts as one that has ended, and its answer as one.
         if response:
             response.close()
-        raise TimeoutError(f"it had not begun to answer after {seconds:g} seconds") from broken
+        raise TimeoutError(f"it had not begun to answer after {seconds:g} seconds ({MAX_SECONDS.name})")
     # Before a repetition urllib3 would read what it repeats to its end, which may never come.
     response.drain_conn = response.close
     return response

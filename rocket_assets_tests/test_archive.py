@@ -495,6 +495,27 @@ def test_what_is_nowhere_any_more_is_not_said_to_be_kept(archive: Archive) -> No
     assert files(archive) == set()
 
 
+@pytest.mark.parametrize("trouble", [Answer(500), Answer(reset=True)], ids=["500", "reset"])
+def test_the_manifest_remembers_a_lost_picture_until_its_server_has_answered(archive: Archive, trouble: Answer) -> None:
+    script = Pictures({"/a.png": picture(), "/b.png": picture(shade=2)})
+    with ScriptedServer(script) as server:
+        launches = [launch(1, server.url("/a.png")), launch(2, server.url("/b.png"))]
+        before = bring_one(archive, *launches)
+        lost = before.entries[0]
+        assert lost.picture
+        archive.storage.delete([lost.picture.key, f"{keys.images_folder(DAY)}{lost.file}"])
+        script.answers["/a.png"] = trouble
+        (brought,) = bring(archive)
+        assert isinstance(brought.error, Unavailable)
+        assert f"{lost.file} is lost" in str(brought.error)
+        # Else nobody would know that there was one.
+        assert archive.read_manifest(DAY) == before
+        script.answers["/a.png"] = picture()
+        (brought,) = bring(archive)
+        assert brought.error is None
+    assert archive.storage.read(f"{keys.images_folder(DAY)}{lost.file}") == picture()
+
+
 def test_a_picture_beside_its_launch_is_kept_though_the_pool_is_damaged(archive: Archive) -> None:
     script = Pictures({"/a.png": picture()})
     with ScriptedServer(script) as server:

@@ -96,6 +96,16 @@ def test_a_silent_server_is_given_up_after_the_time_to_read(client: requests.Ses
     assert cause(caught.value) == "timed out"
 
 
+def test_a_head_that_does_not_come_in_time_is_told_as_that() -> None:
+    with (
+        ScriptedServer(lambda _: Answer(silent=30)) as server,
+        session(accept="*/*", retries=0, backoff=0, seconds=0.3) as client,
+        pytest.raises(requests.RequestException) as raised,
+    ):
+        client.get(server.url(), timeout=Timeout(1, 60))
+    assert "had not begun to answer after 0.3 seconds (ROCKET_ASSETS_MAX_SECONDS)" in cause(raised.value)
+
+
 def test_there_is_a_time_limit_where_nobody_sets_one() -> None:
     assert 0 < Timeout().connect <= 30
     assert 0 < Timeout().read <= 120

@@ -268,6 +268,16 @@ def kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def kill_runs(process: subprocess.Popen[str]) -> None:
+    """End the processes in which a daemon's runs are worked on, and those alone."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Others come and go meanwhile.
+        with suppress(ProcessLookupError, FileNotFoundError, PermissionError):
+            pid = int(folder.name)
+            if os.getpgid(pid) == process.pid and b"--multiprocessing-fork" in (folder / "cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+
 def backfill_of(assets: Sequence[str], start: str, end: str) -> _Row:
     """What the UI sends to backfill assets over a range of days."""
     days = {"range": {"start": start, "end": end}}

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,7 @@ from rocket_assets.sample_library import catalogue
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets.verification import Level, verify
+from rocket_assets_tests.kills import Kills, Work, kill_at_each_step
 from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
 from rocket_assets_tests.test_images import GOOD, HTML, NOT_PICTURES, picture
 
@@ -85,110 +82,15 @@ def problems(archive: Archive, level: Level) -> list[str]:
     return [problem.text for part in verify(archive, days, level=level) for problem in part.problems]
 
 
-# Brings days, again and again: each time killed one step later, each time followed by a run that is not killed. A step
-# is what changes the storage: a write, a copy, a delete. In <root>: `unkilled`; and for each step n `state-n`, what the
-# kill left, and `mended-n`, what the next run made of it. Where there is a `seed`, all of them start from it.
-DRIVER = """
-import os, shutil, signal, sys, threading, traceback
-from datetime import date, timedelta
-from pathlib import Path
-from rocket_assets.archive import Archive
-from rocket_assets.images import ImageLibrary
-from rocket_assets.launch_library import LaunchLibrary
-from rocket_assets.storage import Storage
-
-class Killing(Storage):
-    def __init__(self, uri, kill_at):
-        super().__init__(uri)
-        self.steps, self.kill_at, self.lock = 0, kill_at, threading.Lock()
-    def step(self):
-        with self.lock:
-            self.steps += 1
-            if self.steps == self.kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-    def write(self, key, body):
-        self.step()
-        return super().write(key, body)
-    def copy(self, source, target):
-        self.step()
-        return super().copy(source, target)
-    def delete(self, keys):
-        for key in keys:
-            self.step()
-            super().delete([key])
-
-def bring(url, folder, kill_at):
-    archive = Archive(Killing(str(folder), kill_at))
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    with LaunchLibrary(url, backoff=0) as library:
-        for day in library.days(first, last + timedelta(days=1)):
-            archive.write_launches(day.day, day.source, day.launches)
-    with ImageLibrary(archive.storage, api_url=url, workers=2, backoff=0) as pictures:
-        for day in archive.bring_images(days, pictures):
-            assert day.error is None, day
-
-def killed(url, folder, kill_at):
-    if (child := os.fork()) == 0:
-        try:
-            bring(url, folder, kill_at)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL, status
-        return True
-    assert status == 0, status
-    return False
-
-def started(folder):
-    if (root / "seed").exists():
-        shutil.copytree(root / "seed", folder)
-    return folder
-
-url, root, every = sys.argv[1], Path(sys.argv[2]), int(sys.argv[5])
-first, last = map(date.fromisoformat, sys.argv[3:5])
-assert not killed(url, started(root / "unkilled"), 0)
-kill_at = 1
-while killed(url, started(root / f"mended-{kill_at}"), kill_at):
-    shutil.copytree(root / f"mended-{kill_at}", root / f"state-{kill_at}")
-    assert not killed(url, root / f"mended-{kill_at}", 0)
-    kill_at += every
-shutil.rmtree(root / f"mended-{kill_at}")
-print(kill_at)
-"""
-
-
-@dataclass(frozen=True)
-class Kills:
-    """What the driver left."""
-
-    root: Path
-
-    def states(self, kind: str) -> list[Path]:
-        return sorted(self.root.glob(f"{kind}-*"))
-
-
-def kill(root: Path, library: LibraryServer, first: date, last: date, *, every: int = 1) -> Kills:
-    arguments = [library.url, str(root), first.isoformat(), last.isoformat(), str(every)]
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name in ("PATH", "HOME")},
-    )
-    assert done.returncode == 0, done.stderr
-    return Kills(root)
+SOME = (date(2024, 12, 4), date(2024, 12, 6))
+"""Three days with nine launches."""
 
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Kills:
-    """Three days with nine launches, killed before each step of their first run."""
+    """Three days, killed before each step of their first run, and within each write."""
     with LibraryServer(picture=small) as library:
-        return kill(tmp_path_factory.mktemp("first"), library, date(2024, 12, 4), date(2024, 12, 6))
+        return kill_at_each_step(Work(library.url, *SOME), tmp_path_factory.mktemp("first"))
 
 
 def rearranged(base_url: str) -> list[Row]:
@@ -203,17 +105,17 @@ def rearranged(base_url: str) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def later_run(tmp_path_factory: pytest.TempPathFactory) -> Kills:
-    """The same days, brought again after the library has changed, killed before each step of that."""
+    """The same days, brought again after the library has changed, killed in the course of that."""
     root = tmp_path_factory.mktemp("later")
     with LibraryServer(picture=small) as library:
         archive = Archive(Storage(str(root / "seed")))
-        bring_launches(library, archive, date(2024, 12, 4), date(2024, 12, 6))
-        bring_images(archive, date(2024, 12, 4), date(2024, 12, 6))
+        bring_launches(library, archive, *SOME)
+        bring_images(archive, *SOME)
     with LibraryServer(picture=lambda file: small(f"x{file}"), rows=rearranged) as library:
-        return kill(root, library, date(2024, 12, 4), date(2024, 12, 6))
+        return kill_at_each_step(Work(library.url, *SOME), root)
 
 
-@pytest.mark.parametrize(("run", "steps"), [("first_run", 28), ("later_run", 30)], ids=["first run", "later run"])
+@pytest.mark.parametrize(("run", "steps"), [("first_run", 48), ("later_run", 46)], ids=["first run", "later run"])
 def test_promise_1_killed_anywhere_run_again_the_same_bytes_as_if_never_killed(
     request: pytest.FixtureRequest, run: str, steps: int
 ) -> None:
@@ -227,8 +129,9 @@ def test_promise_1_killed_anywhere_run_again_the_same_bytes_as_if_never_killed(
     assert len(set(left)) > steps // 2
 
 
+@pytest.mark.slow
 def test_promise_1_holds_for_two_weeks_too(library: LibraryServer, tmp_path: Path) -> None:
-    kills = kill(tmp_path, library, FIRST, LAST, every=4)
+    kills = kill_at_each_step(Work(library.url, FIRST, LAST), tmp_path, every=4)
     expected = tree(tmp_path / "unkilled")
     assert len(kills.states("mended")) >= 13
     for folder in kills.states("mended"):
@@ -259,7 +162,7 @@ def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_l
                 assert Path(key).stem == hashlib.sha256(body).hexdigest(), (folder.name, key)
             else:
                 inspect(body, key)
-        for day in (date(2024, 12, 4), date(2024, 12, 5), date(2024, 12, 6)):
+        for day in days_between(*SOME):
             try:
                 manifest = archive.read_manifest(day)
             except Missing:

@@ -189,20 +189,23 @@ class Storage:
                 for found in batch:
                     yield Stored(found["path"], found["size"], found["e_tag"])
 
-    def leftovers(self) -> Iterator[str]:
+    def leftovers(self, prefix: str = "") -> Iterator[str]:
         """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them.
 
         The next write of the same key removes them.
         """
         if isinstance(self._store, LocalStore):
             folder = _folder(self.uri)
-            for path in folder.rglob("*#*"):
+            for path in (folder / prefix).rglob("*#*"):
                 if _LEFTOVER.search(path.name):
                     yield path.relative_to(folder).as_posix()
 
-    def remove_leftovers(self) -> None:
-        """Remove the files that writes left behind when they were killed."""
-        for key in list(self.leftovers()):
+    def remove_leftovers(self, prefix: str = "") -> None:
+        """Remove the files that writes left behind when they were killed, those of keys never written again included.
+
+        Who writes there at the same time may lose a half-written file by this, and does it again.
+        """
+        for key in list(self.leftovers(prefix)):
             with self._explained("delete", key):
                 (_folder(self.uri) / key).unlink(missing_ok=True)
 
@@ -213,28 +216,26 @@ class Storage:
         return f"{self.uri}{key}" if self.uri.endswith("/") else f"{self.uri}/{key}"
 
     def _tidily(self, key: str, act: Callable[[], bool]) -> bool:
-        """Do what puts something under `key`, and remove what an earlier writer that was killed left beside it.
+        """Remove what earlier writers that were killed left beside `key`, and do what puts something there.
 
-        Who writes at the same time may lose a half-written file by this, and does it again.
+        Before, and not after it: who is killed here again and again leaves one file, and not one more each time. Who
+        writes at the same time may lose a half-written file by this, and does it again.
         """
         if not isinstance(self._store, LocalStore):
             return act()
-        for _ in range(_WRITERS_AT_ONCE):
-            try:
-                changed = act()
-                break
-            except Missing:
-                raise
-            except StorageFailed:
-                continue
-        else:
-            changed = act()
         path = _folder(self.uri) / key
         for beside in path.parent.glob(f"{escape(path.name)}#*"):
             if _LEFTOVER.search(beside.name):
                 with self._explained("tidy", key):
                     beside.unlink(missing_ok=True)
-        return changed
+        for _ in range(_WRITERS_AT_ONCE):
+            try:
+                return act()
+            except Missing:
+                raise
+            except StorageFailed:
+                continue
+        return act()
 
     @contextmanager
     def _explained(self, verb: str, key: str) -> Iterator[None]:

@@ -39,8 +39,11 @@ from rocket_assets_tests.kills import (
     do_twice_at_once,
     environ,
     kill_at,
+    kill_at_each_step,
+    kill_in_a_row,
+    lingering,
 )
-from rocket_assets_tests.project import BOTH, tree
+from rocket_assets_tests.project import BOTH, Project, tree
 from rocket_assets_tests.test_promises import SOME, rearranged, small
 
 FIRST, LAST = date(2024, 12, 4), date(2024, 12, 13)
@@ -182,6 +185,48 @@ def test_killed_at_each_system_call_that_changes_the_storage_a_run_is_made_whole
     # A call that fails changes nothing: the first attempt to make a file whose folder is not yet there.
     states = ten_days.hold_at(calls, expected)
     assert states > len(calls) * 3 // 4
+
+
+# Leftovers
+
+
+def test_leftovers_do_not_grow_however_often_a_run_is_killed_within_its_writes(
+    library: LibraryServer, tmp_path: Path
+) -> None:
+    kills = kill_in_a_row(Work(library.url, *SOME), tmp_path, times=15)
+    left = [len(leftovers(folder)) for folder in kills.states("state")]
+    assert len(left) >= 30
+    assert min(left) > 0
+    assert max(left) <= WRITERS
+    assert tree(tmp_path / "mended") == tree(tmp_path / "unkilled")
+
+
+def test_what_a_kill_left_of_pictures_that_no_address_gives_any_more_goes_with_the_next_run(
+    library: LibraryServer, changed_library: LibraryServer, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    kills = kill_at_each_step(Work(library.url, ONE, ONE), tmp_path)
+    states = [folder for folder in kills.states("state") if any("pool/" in left for left in leftovers(folder))]
+    assert len(states) == len(["the picture", "its address"])
+    for folder in states:
+        project = Project(changed_library.url, Storage(str(folder)), instance)
+        assert all(result.success for result in project.bring_both(str(ONE), str(ONE)))
+        assert leftovers(folder) == []
+
+
+@traced
+def test_a_writer_whose_half_written_file_another_takes_for_a_leftover_writes_it_again(
+    library: LibraryServer, tmp_path: Path
+) -> None:
+    work, storage = Work(library.url, ONE, ONE), Storage(str(tmp_path / "storage"))
+    program = lingering("rename", storage.address(f"{keys.launches_key(ONE)}#1"), work.program(Path(storage.uri)))
+    with subprocess.Popen(program, env=environ(), stdout=subprocess.DEVNULL) as process:
+        while not list(storage.leftovers()):
+            assert process.poll() is None
+        storage.remove_leftovers(keys.LAUNCHES)
+        assert list(storage.leftovers()) == []
+    assert process.returncode == 0
+    assert not work.do(Storage(str(tmp_path / "undisturbed")))
+    assert tree(tmp_path / "storage") == tree(tmp_path / "undisturbed")
 
 
 # The command

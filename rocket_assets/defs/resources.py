@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock
 
+from rocket_assets import storage as keys
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.network import LIMITS, Limits, Timeout
@@ -79,11 +80,13 @@ class StorageResource(dg.ConfigurableResource[Storage]):
     def create_resource(self, context: dg.InitResourceContext) -> Storage:
         """The folder or bucket behind the URI.
 
-        Who is to write there learns now, before anything is asked for, whether that can be done.
+        Who is to write there learns now, before anything is asked for, whether that can be done; and removes what
+        writers left that were killed.
         """
         storage = Storage(self.uri)
         if self.writes:
             storage.ensure_writable()
+            storage.remove_leftovers(keys.POOL)
         return storage
 
 

@@ -15,18 +15,22 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+from filelock import FileLock
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
 from rocket_assets.defs.assets import POOL
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
+from rocket_assets.errors import StorageFailed
 from rocket_assets.launches import days_between
 from rocket_assets.storage import Storage
 
@@ -83,6 +87,34 @@ class Outcome:
     def not_standing(self) -> list[date]:
         """The days of which at least one asset was wanted and did not come."""
         return sorted({day for asset, days in self.wanted.items() for day in days if (asset, day) not in self.recorded})
+
+
+@contextmanager
+def records(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home, which DAGSTER_HOME names, with databases in it.
+
+    Raises:
+        StorageFailed: they cannot be written or read.
+    """
+    try:
+        with _made(home) as instance:
+            yield instance
+    except SQLAlchemyError as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise StorageFailed(
+            f"Dagster could not keep its records in {home}: {reason}. Is there room, and may we write there?"
+        ) from error
+
+
+def _made(home: Path) -> dg.DagsterInstance:
+    # Dagster makes each of its databases when it first needs it, and fails where two processes do so at once. Who may
+    # not write in the home keeps records elsewhere.
+    with FileLock(home / "databases.lock") if os.access(home, os.W_OK) else nullcontext():
+        instance = dg.DagsterInstance.get()
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.fetch_materializations(dg.AssetKey("launches"), limit=1)
+    return instance
 
 
 class Backfill:

@@ -102,9 +102,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     settings = Settings.read(os.environ)
     days = _days(start, end)
 
-    import dagster as dg
-
-    from rocket_assets.backfill import ASSETS, Backfill
+    from rocket_assets.backfill import ASSETS, Backfill, records
     from rocket_assets.defs.partitions import days as partitions
 
     chosen = [name.strip() for name in assets.split(",")]
@@ -119,9 +117,9 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
             )
     storage = Storage(settings.storage)
     storage.ensure_writable()
-    _use_dagster_home()
+    home = _use_dagster_home()
     tally = Tally()
-    with dg.DagsterInstance.get() as instance:
+    with records(home) as instance:
         work = Backfill(instance, tally.add, tally.say)
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in chosen}
         with tally.show(wanted):
@@ -203,10 +201,10 @@ def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[P
 def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: str) -> None:
     """Mend what can be mended, and say what is left and why."""
     archive.storage.ensure_writable()
-    _use_dagster_home()
+    home = _use_dagster_home()
     outcomes: list[Outcome] = []
     mended = mend(
-        archive, problems, lambda launches, pictures: outcomes.append(_bring(launches, pictures)), level=level
+        archive, problems, lambda launches, pictures: outcomes.append(_bring(home, launches, pictures)), level=level
     )
     failed = any(outcome.failures for outcome in outcomes)
     for outcome in outcomes:
@@ -227,11 +225,9 @@ def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: 
     click.echo("All of it is mended.")
 
 
-def _bring(launches: Sequence[date], pictures: Sequence[date]) -> Outcome:
+def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Outcome:
     """Bring the launches of some days and the pictures of others, recorded as a backfill is."""
-    import dagster as dg
-
-    from rocket_assets.backfill import ASSETS, Backfill
+    from rocket_assets.backfill import ASSETS, Backfill, records
     from rocket_assets.defs.partitions import days as partitions
 
     outside = [day for day in pictures if not partitions.has_partition_key(day.isoformat())]
@@ -241,7 +237,7 @@ def _bring(launches: Sequence[date], pictures: Sequence[date]) -> Outcome:
         for asset, days in zip(ASSETS, (launches, pictures), strict=True)
     }
     tally = Tally()
-    with dg.DagsterInstance.get() as instance, tally.show(wanted):
+    with records(home) as instance, tally.show(wanted):
         outcome = Backfill(instance, tally.add, tally.say).bring(wanted)
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
     return outcome
@@ -413,7 +409,7 @@ def _days(start: date, end: date) -> list[date]:
     return list(days_between(start, end))
 
 
-def _use_dagster_home() -> None:
+def _use_dagster_home() -> Path:
     """Take the Dagster home of DAGSTER_HOME, or else ./.dagster, with a dagster.yaml: Dagster looks nowhere else."""
     ours = [Path.cwd() / home for home in _OUR_HOMES]
     home = Path(os.environ.get("DAGSTER_HOME") or ours[0])
@@ -426,6 +422,7 @@ def _use_dagster_home() -> None:
     except OSError as error:
         _stop(FAILED, f"Dagster's records cannot be kept in {home}: {error.strerror}. Set DAGSTER_HOME to another.")
     os.environ["DAGSTER_HOME"] = str(home)
+    return home
 
 
 def _keep_dagster_yaml(file: Path, is_ours: bool) -> None:

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -325,6 +326,53 @@ def two_at_once(work: Work, root: Path, times: int) -> None:
         assert tree(folder) == tree(root / "unkilled"), folder
 
 
+def test_processes_that_begin_at_once_in_a_new_home_make_its_databases_one_at_a_time(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from rocket_assets.backfill import records
+print("ready", flush=True)
+sys.stdin.readline()
+with records(Path(sys.argv[1])) as instance:
+    assert not instance.get_runs()
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(home)],
+            env=environ() | {"DAGSTER_HOME": str(home)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, said
+
+
+@slow
+def test_two_commands_that_bring_the_same_days_at_once_both_end_well_and_leave_what_one_leaves(
+    library: LibraryServer, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    for n in range(2):
+        environ = of_command(library, tmp_path / f"home{n}", tmp_path / f"data{n}")
+        with ThreadPoolExecutor(2) as threads:
+            ended = list(threads.map(partial(done, environ=environ), [BACKFILL, BACKFILL]))
+        assert [one.returncode for one in ended] == [0, 0], [one.stderr for one in ended]
+        assert tree(tmp_path / f"data{n}") == expected
+        dagster_is_whole(tmp_path / f"home{n}")
+
+
 # A full disk, and one that may only be read
 
 NO_ROOM = r"{key} in the storage .*: No space left on device .* is there room"
@@ -390,6 +438,22 @@ def test_a_command_whose_disk_becomes_read_only_says_so_and_goes_on_when_it_may_
         assert read_only.returncode == 1
         assert re.search("2024-12-..: Could not .* " + READ_ONLY.format(key=".*"), read_only.stderr), read_only.stderr
         goes_on_on(disk, environ, expected, "rw")
+
+
+@slow
+@on_a_disk
+@pytest.mark.parametrize("size", ["60k", "300k", "800k", "1100k"])
+def test_a_command_that_shares_a_full_disk_with_its_home_says_so_and_goes_on_when_there_is_room(
+    library: LibraryServer, tmp_path: Path, expected: dict[str, bytes], size: str
+) -> None:
+    with Disk(tmp_path / "disk", size) as disk:
+        disk.run(["mkdir", str(disk.folder / "home")], environ())
+        environ_there = of_command(library, tmp_path, disk.folder / "data") | {"DAGSTER_HOME": f"{disk.folder}/home"}
+        full = disk.run(BACKFILL, environ_there)
+        assert full.returncode == 1
+        assert "Traceback" not in full.stderr
+        assert re.search(r"Error: Dagster could not keep its records in .*\. Is there room", full.stderr), full.stderr
+        goes_on_on(disk, environ_there, expected, "size=9m")
 
 
 def goes_on_on(disk: Disk, environ: dict[str, str], expected: dict[str, bytes], options: str) -> None:

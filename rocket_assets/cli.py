@@ -433,7 +433,13 @@ def _keep_dagster_yaml(file: Path, is_ours: bool) -> None:
             return
         file.replace(file.with_name("dagster.yaml.old"))
         click.echo(f"{file} was not that of this version: it is now, and the former is dagster.yaml.old.", err=True)
-    file.write_bytes(wanted)
+    # Whole or not at all: half of it would be taken for its owner's own.
+    beside = file.with_name(f"dagster.yaml.{os.getpid()}")
+    try:
+        beside.write_bytes(wanted)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _is_sample_library(port: int) -> bool:

@@ -402,6 +402,24 @@ def test_a_disk_that_is_full_or_read_only_leaves_whole_files_and_says_which_days
         assert disk.tree() == expected
 
 
+@on_a_disk
+def test_a_home_without_room_is_told_of_and_gets_its_settings_whole_when_there_is_some(
+    library: LibraryServer, tmp_path: Path
+) -> None:
+    """Half of our dagster.yaml would be taken for the user's own, and would stay."""
+    with Disk(tmp_path / "home", "8k") as disk:
+        filler = disk.folder / "filler"
+        disk.run(["dd", "if=/dev/zero", f"of={filler}", "bs=8k", "count=1"], environ())
+        environ_of_home = of_command(library, disk.folder, tmp_path / "data")
+        said = disk.run([COMMAND, "settings"], environ_of_home)
+        assert said.returncode == 1
+        assert "No space left on device" in said.stderr
+        assert disk.tree().keys() == {"filler"}
+        disk.remount("size=1m")
+        assert disk.run([COMMAND, "settings"], environ_of_home).returncode == 0
+        assert disk.tree()["dagster.yaml"] == (Path(__file__).parents[1] / "dagster.yaml").read_bytes()
+
+
 @slow
 @on_a_disk
 @pytest.mark.parametrize("size", ["40k", "120k"], ids=["among the launches", "among the pictures"])

@@ -37,7 +37,7 @@ def test_everything_can_be_loaded() -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-@pytest.mark.parametrize("key", SPECS)
+@pytest.mark.parametrize("key", sorted(SPECS))
 def test_every_asset_is_described_grouped_owned_and_linked(key: str) -> None:
     spec = SPECS[key]
     assert len(spec.description or "") > 50

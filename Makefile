@@ -17,15 +17,17 @@ SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE
 DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
 OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@, or make $@ SAMPLE_PORT=…"; exit 1; }
 DAGSTER_DEV := $(BIN)/dagster dev -w $(CURDIR)/workspace.yaml -p $(PORT)
+PYTEST := $(BIN)/python -m pytest
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo test dev dev-demo check fix install clean
+.PHONY: help demo test test-all dev dev-demo check fix install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
-	@echo "make test      the tests"
+	@echo "make test      the tests that take no long time"
+	@echo "make test-all  these, and then the long ones"
 	@echo "make dev       the Dagster UI on the real Launch Library, which it follows by itself"
 	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
 	@echo "make check     lint, format and types"
@@ -37,7 +39,10 @@ demo: $(VENV)/installed
 	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+test-all: test
+	$(PYTEST) -m slow
 
 # `exec`, so that who ends make ends it all, and not the shell alone.
 dev: $(VENV)/installed

@@ -31,6 +31,8 @@ from rocket_assets.verification import verify
 from rocket_assets_tests.daemon import FOLLOWS, LOOKS, Home, Homes, Telling, backfill_of, kill, run_of
 from rocket_assets_tests.project import BOTH, days, tree
 
+pytestmark = pytest.mark.slow
+
 START, END = "2024-11-01", "2024-12-30"
 BY_BACKFILL = [str(day) for day in days(date(2024, 11, 1), 60)]
 """What the UI is told to backfill, launches and pictures."""

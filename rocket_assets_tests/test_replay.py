@@ -332,6 +332,7 @@ def memory(request: pytest.FixtureRequest) -> Iterator[Storage]:
     storage.delete([stored.key for stored in storage.list()])
 
 
+@pytest.mark.slow
 @both_recordings
 def test_the_archive_is_what_the_library_tells_at_every_tick_of_the_recorded_months(name: str, memory: Storage) -> None:
     replay = Replay.of(FOLDER / name, repair=True)
@@ -345,7 +346,11 @@ def test_the_archive_is_what_the_library_tells_at_every_tick_of_the_recorded_mon
 # As recorded, a picture is sometimes replaced without a new `last_updated`. No look can find that; the schedule does,
 # or a run for another change. Sixteen times in these months: five times the launch had a day that is not yet stored,
 # and eleven times, for nine launches, one to which the schedule came within a day. So none stays wrong for ever.
-@pytest.mark.parametrize(("name", "late"), [(MONTHS_OF_2025, 2), (MONTHS_OF_2026, 7)], ids=["2025", "2026"])
+@pytest.mark.parametrize(
+    ("name", "late"),
+    [(MONTHS_OF_2025, 2), pytest.param(MONTHS_OF_2026, 7, marks=pytest.mark.slow)],
+    ids=["2025", "2026"],
+)
 def test_what_the_library_changes_without_a_word_is_late_until_the_schedule_comes(
     name: str, late: int, memory: Storage
 ) -> None:
@@ -375,7 +380,10 @@ def test_without_its_sensor_the_archive_falls_behind_and_the_witness_says_so(mem
 
 @pytest.mark.parametrize(
     ("name", "start"),
-    [(MONTHS_OF_2025, datetime(2025, 7, 23, tzinfo=UTC)), (MONTHS_OF_2026, datetime(2026, 3, 30, tzinfo=UTC))],
+    [
+        (MONTHS_OF_2025, datetime(2025, 7, 23, tzinfo=UTC)),
+        pytest.param(MONTHS_OF_2026, datetime(2026, 3, 30, tzinfo=UTC), marks=pytest.mark.slow),
+    ],
     ids=["2025", "2026"],
 )
 def test_dagster_keeps_the_archive_at_what_the_library_tells(
@@ -483,6 +491,7 @@ def in_the_way(storage: Storage) -> Iterator[None]:
     folder.rmdir()
 
 
+@pytest.mark.slow
 def test_what_changes_while_looks_fail_is_found_by_the_next_one(two_days: Play, calm: Calm) -> None:
     """For four hours the server has a problem of its own; for eight, every connection is broken off."""
     failed = list[float]()
@@ -503,6 +512,7 @@ def test_what_changes_while_looks_fail_is_found_by_the_next_one(two_days: Play, 
     assert len(two_days.door.asked) < calm.asked + len(failed)
 
 
+@pytest.mark.slow
 def test_days_whose_runs_fail_at_the_library_are_brought_later(two_days: Play, calm: Calm) -> None:
     """For three hours, and for three more in which the schedule comes."""
     two_days.door.instead = lambda asked: (
@@ -514,6 +524,7 @@ def test_days_whose_runs_fail_at_the_library_are_brought_later(two_days: Play, c
     assert len(two_days.door.asked) <= calm.asked + 4 * two_days.runs(failed=True)
 
 
+@pytest.mark.slow
 def test_days_whose_runs_fail_at_the_storage_are_brought_later(two_days: Play, calm: Calm) -> None:
     """For three hours, and for three more in which the schedule comes."""
 
@@ -530,6 +541,7 @@ def test_days_whose_runs_fail_at_the_storage_are_brought_later(two_days: Play, c
     assert len(two_days.door.asked) < calm.asked
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_request_of_a_run_and_the_record_of_it_loses_nothing(two_days: Play, calm: Calm) -> None:
     """At each look that asks for runs something else is lost: one run or all, the cursor, both, or every memory."""
     daemon, kills = two_days.daemon, list[str]()
@@ -559,6 +571,7 @@ def test_a_kill_between_the_request_of_a_run_and_the_record_of_it_loses_nothing(
     assert len(two_days.door.asked) <= calm.asked + 4 * learned
 
 
+@pytest.mark.slow
 def test_a_daemon_that_is_started_anew_before_each_tick_goes_on_as_if_nothing_were(two_days: Play, calm: Calm) -> None:
     def turn() -> None:
         two_days.daemon.restart()
@@ -568,6 +581,7 @@ def test_a_daemon_that_is_started_anew_before_each_tick_goes_on_as_if_nothing_we
     assert (two_days.runs(), two_days.runs(failed=True), len(two_days.door.asked)) == (calm.runs, 0, calm.asked)
 
 
+@pytest.mark.slow
 def test_at_the_throttle_looks_and_runs_wait_and_nothing_is_lost(
     storage: Storage, instance: dg.DagsterInstance, calm: Calm
 ) -> None:

@@ -17,7 +17,8 @@ SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE
 DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
 OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@, or make $@ SAMPLE_PORT=…"; exit 1; }
 DAGSTER_DEV := $(BIN)/dagster dev -w $(CURDIR)/workspace.yaml -p $(PORT)
-PYTEST := $(BIN)/python -m pytest
+# On all cores. A file stays on one of them, so that what its tests share is made once; the order is that of the files.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 

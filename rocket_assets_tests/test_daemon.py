@@ -332,7 +332,7 @@ def test_the_ui_shows_that_all_days_stand_and_all_checks_are_green(busy: Lively)
     for node in nodes:
         assert node["partitionStats"] == {"numMaterialized": len(brought), "numFailed": 0}
         checks = node["assetChecksOrError"]["checks"]
-        assert [check["executionForLatestMaterialization"]["status"] for check in checks] == ["SUCCEEDED"] * 2
+        assert {check["executionForLatestMaterialization"]["status"] for check in checks} == {"SUCCEEDED"}
     assert len(nodes) == len(BOTH)
 
 

@@ -18,6 +18,7 @@ for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") a
 
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
+from rocket_assets_tests.bucket import S3, serving_s3
 from rocket_assets_tests.project import Project
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", *_OF_THE_TESTS)
@@ -51,6 +52,23 @@ def no_outside_network() -> Iterator[None]:
 def storage(tmp_path: Path) -> Storage:
     """A folder of its own."""
     return Storage(str(tmp_path / "storage"))
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """S3 on a free port."""
+    with serving_s3() as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """S3 as the environment knows it, with nothing asked of it and nothing wrong with it."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    s3_server.requests.clear()
+    yield s3_server
+    s3_server.fault = None
 
 
 @pytest.fixture

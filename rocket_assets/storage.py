@@ -3,6 +3,9 @@
 All keys of the project are built here, so that the layout of the storage can be read on one page. `Storage` puts, gets,
 copies and lists bytes by `obstore`, which speaks to a folder, S3, GCS, Azure and memory alike: a put is whole or
 nothing, a copy is a hard link in a folder and a server-side copy in a bucket. What the bytes mean is in `archive`.
+
+A bucket takes its credentials from the environment, where obstore finds them: they never come through here, and no
+message of ours repeats what could hold one.
 """
 
 from __future__ import annotations
@@ -10,10 +13,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
-from glob import escape
+from datetime import date, timedelta
 from pathlib import Path
 
 import obstore
@@ -29,6 +31,22 @@ ADDRESSES = "pool/by-url/"
 DAMAGED = "damaged/"
 _PROBE = ".writable"
 _LEFTOVER = re.compile(r"#[0-9]+$")
+
+# What every file system and every bucket takes and keeps apart, also one to which A and a are the same letter.
+_PLAIN_KEY = re.compile(r"\.?[a-z0-9-][a-z0-9.-]*(/\.?[a-z0-9-][a-z0-9.-]*)*")
+
+_LONGEST_KEY = 250
+"""The name of a file has 255 bytes at most, and some of them are obstore's while it writes."""
+
+_CREDENTIALS = {"s3": "AWS_…", "gs": "GOOGLE_…", "az": "AZURE_…"}
+"""How the variables begin in which obstore looks for the credentials of a bucket."""
+
+# The two codes by which S3 and GCS, and Azure, tell a bucket that is not there from a key that is not.
+_NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
+
+# What obstore says of a failed request, and the answer of the server that follows.
+_SENTENCE = re.compile(r"(.*?status code: [0-9]{3}[^:]*|[^<]*)(.*)", re.DOTALL)
+_PLAIN_ADDRESS = re.compile(r"://(?:[^\s/@]*@)?([^\s?]*)(?:\?\S*)?")
 
 _WRITERS_AT_ONCE = 4
 """How often a write to a folder is repeated, because others write the same key."""
@@ -92,39 +110,51 @@ class Stored:
 class Storage:
     """Bytes under keys, in the folder or bucket that a URI names.
 
-    A folder that is not there is made, unless `create` is false. Every method raises `StorageFailed` when the storage
-    cannot do what it should. Safe for use by several threads.
+    A folder that is not there is made, unless `create` is false. A bucket that fails is asked again, ten times within
+    some seconds, but not when `patience` seconds have passed. obstore gives each request 30 seconds: so one that keeps
+    silent is given up within a minute. By itself obstore would take three, for each key.
+
+    Every method raises `StorageFailed` when the storage cannot do what it should. Safe for use by several threads.
     """
 
-    def __init__(self, uri: str, *, create: bool = True) -> None:
+    def __init__(self, uri: str, *, create: bool = True, patience: float = 30.0) -> None:
         self.uri = uri
-        with self._explained("open", ""):
-            self._store = _open(uri, create=create)
+        with self._explained("open"):
+            self._store = _open(uri, create=create, patience=timedelta(seconds=patience))
 
     def write(self, key: str, body: bytes) -> bool:
         """Store `body` under `key`, whole or not at all, and say whether anything changed.
 
-        Equal bytes are left untouched, so that bringing a day twice writes nothing the second time.
+        Equal bytes are left untouched, so that bringing a day twice writes nothing the second time. The key must be
+        one that all storages take: of lower-case letters, digits, hyphens and dots, between slashes.
         """
         return self._tidily(key, lambda: self._write(key, body))
 
     def _write(self, key: str, body: bytes) -> bool:
-        if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
-            return False
+        # Who deletes the key just now leaves nothing to compare with.
+        with suppress(Missing):
+            if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
+                return False
         with self._explained("write", key):
-            obstore.put(self._store, key, body)
+            self._put(key, body)
         return True
 
+    def _put(self, key: str, body: bytes) -> None:
+        # In one piece, whatever its size: of one that comes in parts, a bucket keeps the parts when we are killed, and
+        # gives it another tag than its copies.
+        obstore.put(self._store, key, body, use_multipart=False)
+
     def ensure_writable(self) -> None:
-        """Write and remove a small object, so that missing rights show before anything is fetched.
+        """Write and remove a small object, so that missing rights or room show before anything is fetched.
 
         Raises:
             StorageFailed: we may not write, or there is no room.
         """
 
         def probe() -> bool:
-            with self._explained("write to", ""):
-                obstore.put(self._store, _PROBE, b"")
+            with self._explained("write to"):
+                # A full disk takes a file of no or few bytes.
+                self._put(_PROBE, bytes(4096))
             return True
 
         self._tidily(_PROBE, probe)
@@ -136,13 +166,13 @@ class Storage:
         Raises:
             Missing: there are none.
         """
-        with self._explained("read", key):
+        with self._found("read", key):
             return bytes(obstore.get(self._store, key).bytes())
 
     def find(self, key: str) -> Stored | None:
         """Size and tag of what is stored under `key`, or None."""
         try:
-            with self._explained("look for", key):
+            with self._found("look for", key):
                 found = obstore.head(self._store, key)
         except Missing:
             return None
@@ -157,12 +187,10 @@ class Storage:
         return self._tidily(target, lambda: self._copy(source, target))
 
     def _copy(self, source: str, target: str) -> bool:
-        # Two keys with one tag are one file already (a hard link) or equal bytes (a bucket's digest). Linking a file
-        # to itself would leave a stray temporary name behind.
         here, there = self.find(source), self.find(target)
-        if here and there and here.tag is not None and here.tag == there.tag:
+        if here and there and self._are_equal(here, there):
             return False
-        with self._explained("copy", source):
+        with self._found("copy", source):
             if there is None and isinstance(self._store, LocalStore):
                 try:
                     # One link and no renaming: two processes that do this at once cannot link a file to itself.
@@ -173,18 +201,30 @@ class Storage:
                 obstore.copy(self._store, source, target)
         return True
 
+    def _are_equal(self, here: Stored, there: Stored) -> bool:
+        """Whether a copy would change nothing."""
+        # Two keys with one tag are one file already (a hard link) or equal bytes (a bucket's digest). Linking a file
+        # to itself would leave a stray temporary name behind.
+        if here.tag is not None and here.tag == there.tag:
+            return True
+        # Two files become one by a link. But there are buckets whose tags are no digests (encrypted ones, Azure): there
+        # each day would be copied again whenever it is brought.
+        if isinstance(self._store, LocalStore) or here.size != there.size:
+            return False
+        return self.read(here.key) == self.read(there.key)
+
     def delete(self, keys: list[str]) -> None:
         """Remove these keys; one that is not there is no error."""
         for key in keys:
             try:
-                with self._explained("delete", key):
+                with self._found("delete", key):
                     obstore.delete(self._store, key)
             except Missing:
                 continue
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """What is stored under a prefix that ends in a slash (or under none: everything), in no certain order."""
-        with self._explained("list", prefix):
+        with self._explained("list", prefix or None):
             for batch in obstore.list(self._store, prefix or None):
                 for found in batch:
                     yield Stored(found["path"], found["size"], found["e_tag"])
@@ -221,10 +261,15 @@ class Storage:
         Before, and not after it: who is killed here again and again leaves one file, and not one more each time. Who
         writes at the same time may lose a half-written file by this, and does it again.
         """
+        if not _PLAIN_KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
+            raise StorageFailed(
+                f"{self.uri} takes nothing under {key!a}: a key is made of lower-case letters, digits, hyphens and "
+                f"dots between slashes, and has {_LONGEST_KEY} characters at most."
+            )
         if not isinstance(self._store, LocalStore):
             return act()
         path = _folder(self.uri) / key
-        for beside in path.parent.glob(f"{escape(path.name)}#*"):
+        for beside in path.parent.glob(f"{path.name}#*"):
             if _LEFTOVER.search(beside.name):
                 with self._explained("tidy", key):
                     beside.unlink(missing_ok=True)
@@ -238,31 +283,50 @@ class Storage:
         return act()
 
     @contextmanager
-    def _explained(self, verb: str, key: str) -> Iterator[None]:
+    def _found(self, verb: str, key: str) -> Iterator[None]:
+        """Explain what goes wrong with a key that may be missing."""
+        if not key.strip("/"):
+            # In a bucket, the object that bears the name of our prefix: it is beside us, and not ours.
+            raise StorageFailed(f"{self.uri} has nothing to {verb} under {key!a}: that is no key.")
+        with self._explained(verb, key):
+            try:
+                yield
+            except FileNotFoundError as error:
+                if _NO_BUCKET.search(str(error)):
+                    raise
+                raise Missing(f"{self.uri} holds nothing under {_shown(key)}.") from None
+
+    @contextmanager
+    def _explained(self, verb: str, key: str | None = None) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
-            raise Missing(f"{self.uri} holds nothing under {key}.") from error
         # To a key that it does not take, obstore answers with a ValueError, and in `delete` with a TypeError.
         except (BaseError, OSError, ValueError, TypeError) as error:
-            what = f"{key} in the storage {self.uri}" if key else f"the storage {self.uri}"
+            what = f"the storage {self.uri}" if key is None else f"{_shown(key)} in the storage {self.uri}"
+            variables = _CREDENTIALS.get(_scheme(self.uri))
+            needs = f"are the credentials in the variables {variables}" if variables else "is there room"
+            # Not `from error`: its text repeats what the server answered, the name of the access key included.
             raise StorageFailed(
-                f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, is there room, "
+                f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, {needs}, "
                 "and may we write there?"
-            ) from error
+            ) from None
 
 
 _memory: dict[str, MemoryStore] = {}
 
 
-def _open(uri: str, *, create: bool) -> ObjectStore:
-    scheme = uri.partition("://")[0] if "://" in uri else ""
+def _open(uri: str, *, create: bool, patience: timedelta) -> ObjectStore:
+    scheme = _scheme(uri)
     if scheme == "memory":
         # One store for each URI and process, as a folder is one for each path.
         return _memory.setdefault(uri, MemoryStore())
     if scheme:
-        return from_url(uri)
+        return from_url(uri, retry_config={"retry_timeout": patience})
     return LocalStore(_folder(uri), mkdir=create)
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition("://")[0] if "://" in uri else ""
 
 
 def _folder(uri: str) -> Path:
@@ -270,6 +334,19 @@ def _folder(uri: str) -> Path:
     return Path(uri).expanduser().resolve()
 
 
+def _shown(key: str) -> str:
+    return key if key.isprintable() else ascii(key)
+
+
 def _reason(error: BaseException) -> str:
-    """The sentence in an obstore error, without the dump of its source that follows."""
-    return str(error).partition("\n")[0].rstrip(".")
+    """The sentence in an obstore error, and of what a server answered no more than its code and message.
+
+    The rest of the answer, the user and the query of an address and the dump of its source that follows may hold the
+    name of an access key, a token or a signature.
+    """
+    text = _PLAIN_ADDRESS.sub(r"://\1", str(error).partition("\n\nDebug source:")[0])
+    found = _SENTENCE.match(text)
+    sentence, answer = found.groups() if found else ("", "")
+    said = re.search(r"<Code>([^<]*)</Code>.*<Message>([^<]*)</Message>", answer, re.DOTALL)
+    parts = [sentence, *(said.groups() if said else ())]
+    return ": ".join(" ".join(part.split()).rstrip(".:") for part in parts)

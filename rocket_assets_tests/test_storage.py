@@ -1,26 +1,75 @@
-"""Keys and bytes, held against a folder and against memory; what only a folder can do comes last."""
+"""Keys and bytes, one suite for a folder, memory and a bucket; what only a folder can do comes last.
+
+How a bucket fails is in `test_bucket`.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import obstore
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from obstore.store import LocalStore, from_url
 
 from rocket_assets import storage as keys
 from rocket_assets.errors import Missing, StorageFailed
+from rocket_assets.images import FORMATS
 from rocket_assets.storage import Storage
+from rocket_assets_tests.bucket import S3
 
 SHA = "ab" * 32
 
+KINDS = ("folder", "memory", "bucket", "part of a bucket")
 
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+
+@pytest.fixture(params=KINDS)
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty storage of each kind is."""
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    if request.param == "memory":
+        return f"memory://{uuid.uuid4()}"
+    s3: S3 = request.getfixturevalue("s3")
+    return s3.make_bucket() + ("/a/prefix" if request.param == "part of a bucket" else "")
+
+
+@pytest.fixture
+def store(uri: str) -> Storage:
     """An empty storage of each kind."""
-    return Storage(str(tmp_path / "store") if request.param == "folder" else f"memory://{uuid.uuid4()}")
+    return Storage(uri)
+
+
+@pytest.fixture
+def beside(uri: str, tmp_path: Path) -> Callable[[], dict[str, bytes]]:
+    """Puts something beside the storage, where there is such a place, and tells what is there now."""
+    if "://" not in uri:
+        around, inside = LocalStore(tmp_path), "store"
+    elif uri.endswith("/a/prefix"):
+        around, inside = from_url(uri.removesuffix("/a/prefix")), "a/prefix"
+        obstore.put(around, inside, b"an object may bear the name of a folder")
+    else:
+        return dict
+    for key in ("beside", "a/beside"):
+        obstore.put(around, key, b"beside")
+    return lambda: {
+        found["path"]: bytes(obstore.get(around, found["path"]).bytes())
+        for batch in obstore.list(around)
+        for found in batch
+        if not found["path"].startswith(f"{inside}/")
+    }
 
 
 def everything(store: Storage) -> dict[str, bytes]:
@@ -62,7 +111,8 @@ def test_writing_other_bytes_replaces_them_and_says_so(store: Storage, other: by
 
 
 def test_a_reader_sees_the_old_or_the_new_bytes_and_never_a_part(store: Storage) -> None:
-    versions = [bytes([n]) * 3_000_000 for n in range(4)]
+    # Large enough for a disk to take a while.
+    versions = [bytes([n]) * (3_000_000 if "://" not in store.uri else 100_000) for n in range(4)]
     store.write("a", versions[0])
     done = threading.Event()
 
@@ -98,6 +148,21 @@ def test_a_copy_holds_what_its_source_holds_and_replaces_what_was_there(store: S
     assert store.copy("source", "target") is True
     assert store.copy("source", "folder/other") is True
     assert everything(store) == {"source": b"new", "target": b"new", "folder/other": b"new"}
+
+
+def test_a_second_copy_changes_nothing_and_says_so(store: Storage) -> None:
+    store.write("source", b"bytes")
+    store.copy("source", "target")
+    before = store.find("target")
+    assert store.copy("source", "target") is False
+    assert store.find("target") == before
+
+
+def test_a_copy_over_other_bytes_of_equal_length_is_made(store: Storage) -> None:
+    store.write("source", b"bytes")
+    store.write("target", b"other")
+    assert store.copy("source", "target") is True
+    assert store.read("target") == b"bytes"
 
 
 def test_a_copy_of_a_key_to_itself_changes_nothing(store: Storage) -> None:
@@ -138,21 +203,142 @@ def test_deleting_removes_the_named_keys_and_one_that_is_not_there_is_no_error(s
     assert set(everything(store)) == {"b"}
 
 
-@pytest.mark.parametrize("key", ["../outside", "a/../../outside", "a/..", "./a"])
-def test_a_key_that_leads_elsewhere_is_refused(store: Storage, tmp_path: Path, key: str) -> None:
-    store.write("a/inside", b"")
-    for act in (
-        lambda: store.write(key, b"x"),
-        lambda: store.read(key),
-        lambda: store.find(key),
-        lambda: store.copy("a/inside", key),
-        lambda: store.copy(key, "a/inside"),
-        lambda: store.delete([key]),
-    ):
-        with pytest.raises(StorageFailed, match="ROCKET_ASSETS_STORAGE"):
-            act()
-    assert not (tmp_path / "outside").exists()
-    assert everything(store) == {"a/inside": b""}
+HOSTILE = {
+    "empty": "",
+    "a slash": "/",
+    "absolute": "/a",
+    "a folder": "a/",
+    "an empty folder": "a//b",
+    "the folder itself": ".",
+    "the folder itself, further down": "a/./b",
+    "the folder above": "..",
+    "beside": "../beside",
+    "beside, by a detour": "a/../../beside",
+    "back": "a/..",
+    "encoded dots": "%2e%2e/beside",
+    "an encoded slash": "..%2fbeside",
+    "a backslash": "..\\beside",
+    "NUL": "a\0b",
+    "a line": "a\nb",
+    "DEL": "a\x7f",
+    "a leftover's name": "a#1",
+    "a fragment": "a#b",
+    "a query": "a?b",
+    "a space": "a b",
+    "a capital": "A",
+    "an accent": "\u00e9",
+    "the same accent, in two": "e\u0301",
+    "right to left": "a\u202eb",
+    "half a character": "\ud800",
+    "a device": "a:b",
+    "a pattern": "*",
+    "a home": "~",
+    "a long name": "a" * 300,
+    "a long way": "a/" * 600 + "a",
+}
+
+
+@pytest.mark.parametrize("key", HOSTILE.values(), ids=list(HOSTILE))
+def test_nothing_is_ever_put_under_a_key_that_is_none(
+    store: Storage, beside: Callable[[], dict[str, bytes]], key: str
+) -> None:
+    store.write("a/inside", b"inside")
+    before = beside()
+    for put in (lambda: store.write(key, b"x"), lambda: store.copy("a/inside", key)):
+        with pytest.raises(StorageFailed, match=r"a key is made of lower-case letters, digits, hyphens and dots"):
+            put()
+    assert everything(store) == {"a/inside": b"inside"}
+    assert beside() == before
+
+
+@pytest.mark.parametrize("key", HOSTILE.values(), ids=list(HOSTILE))
+def test_a_key_that_is_none_is_missing_or_refused_and_never_leads_out_of_the_storage(
+    store: Storage, beside: Callable[[], dict[str, bytes]], key: str
+) -> None:
+    store.write("b/inside", b"inside")
+    before = beside()
+    for take in (lambda: store.read(key), lambda: store.copy(key, "b/copy")):
+        with pytest.raises(StorageFailed):
+            take()
+    with contextlib.suppress(StorageFailed):
+        assert store.find(key) is None
+    with contextlib.suppress(StorageFailed):
+        store.delete([key])
+    with contextlib.suppress(StorageFailed):
+        assert set(store.list(f"{key}/")) <= set(store.list())
+    assert everything(store) == {"b/inside": b"inside"}
+    assert beside() == before
+
+
+@given(
+    day=st.dates(),
+    sha256=st.binary(min_size=32, max_size=32),
+    extension=st.sampled_from([kind.lower() for kind in FORMATS]),
+    url=st.text(),
+)
+def test_whatever_a_key_is_made_for_it_is_one(day: date, sha256: bytes, extension: str, url: str) -> None:
+    store = Storage(f"memory://{uuid.uuid4()}")
+    made = {
+        keys.launches_key(day),
+        keys.manifest_key(day),
+        keys.pool_key(sha256.hex(), extension),
+        keys.address_key(url),
+    }
+    assert all(store.write(key, key.encode()) for key in made)
+    assert everything(store) == {key: key.encode() for key in made}
+
+
+ODD = ("a b", "A.JPEG", "%2e%2e", "a%2fb", "a%20b", "a#b", "a#1#", "a\\b", "a?b", "*", "~$x (1)")
+ODDER = ("..x", "\u00e9", "e\u0301", "a\u202eb")
+
+
+@pytest.mark.parametrize("name", ODD + ODDER, ids=ascii)
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_what_others_put_there_under_odd_names_is_listed_read_and_removed(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, name: str
+) -> None:
+    uri = str(tmp_path) if kind == "folder" else request.getfixturevalue("s3").make_bucket()
+    store = Storage(uri)
+    obstore.put(LocalStore(tmp_path) if kind == "folder" else from_url(uri), f"a/{name}", b"bytes")
+    (found,) = store.list("a/")
+    assert found == store.find(found.key)
+    assert (found.key, found.size, store.read(found.key)) == (f"a/{name}", 5, b"bytes")
+    store.delete([found.key])
+    assert everything(store) == {}
+
+
+def test_two_who_write_the_same_key_at_once_leave_one_whole_object(store: Storage) -> None:
+    bodies = [bytes([n]) * 200_000 for n in range(3)]
+    at_once(*[lambda body=body: store.write("a", body) for body in bodies * 2])
+    assert store.read("a") in bodies
+    assert set(everything(store)) == {"a"}
+
+
+def test_two_who_write_different_keys_at_once_leave_both(store: Storage) -> None:
+    bodies = {f"a/{n}": bytes([n]) * 200_000 for n in range(6)}
+    assert at_once(*[lambda key=key, body=body: store.write(key, body) for key, body in bodies.items()]) == [True] * 6
+    assert everything(store) == bodies
+
+
+def test_who_copies_while_others_write_gets_a_whole_object(store: Storage) -> None:
+    bodies = [bytes([n]) * 200_000 for n in range(3)]
+    store.write("source", bodies[0])
+    copies = [lambda n=n: store.copy("source", f"copy{n}") for n in range(3)]
+    at_once(*copies, *[lambda body=body: store.write("source", body) for body in bodies[1:]])
+    assert set(everything(store).values()) <= set(bodies)
+    assert set(everything(store)) == {"source", "copy0", "copy1", "copy2"}
+
+
+def at_once(*acts: Callable[[], bool]) -> list[bool]:
+    """Do these things in a thread each, all at one moment."""
+    start = threading.Barrier(len(acts))
+
+    def do(act: Callable[[], bool]) -> bool:
+        start.wait()
+        return act()
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        return list(threads.map(do, acts))
 
 
 def test_making_sure_that_we_may_write_leaves_nothing_behind(store: Storage) -> None:
@@ -220,9 +406,12 @@ def test_equal_bytes_leave_the_file_itself_untouched(storage: Storage) -> None:
     assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in paths] == before
 
 
-def test_a_copy_in_a_folder_takes_no_room(storage: Storage) -> None:
+@pytest.mark.parametrize("earlier", [None, b"other", b"bytes"], ids=["new", "over another", "over an equal one"])
+def test_a_copy_in_a_folder_takes_no_room(storage: Storage, earlier: bytes | None) -> None:
     storage.write("source", b"bytes")
-    storage.copy("source", "a/target")
+    if earlier:
+        storage.write("a/target", earlier)
+    assert storage.copy("source", "a/target") is True
     assert Path(storage.address("source")).samefile(storage.address("a/target"))
 
 
@@ -246,17 +435,17 @@ def test_two_who_copy_the_same_at_once_leave_nothing_beside_it(storage: Storage)
 def test_what_an_interrupted_write_left_behind_is_removed_when_it_is_done_again(storage: Storage, again: str) -> None:
     storage.write("source", b"bytes")
     if again == "write the same":
-        storage.write("a/b[1].json", b"bytes")
+        storage.write("a/b.json", b"bytes")
     if again == "copy the same":
-        storage.copy("source", "a/b[1].json")
-    for leftover in ("a/b[1].json#1", "a/b[1].json#27"):
+        storage.copy("source", "a/b.json")
+    for leftover in ("a/b.json#1", "a/b.json#27"):
         Path(storage.address(leftover)).parent.mkdir(exist_ok=True)
         Path(storage.address(leftover)).write_bytes(b"half")
-    Path(storage.address("a/b[1].json#x")).write_bytes(b"no leftover")
-    changed = storage.write("a/b[1].json", b"bytes") if "write" in again else storage.copy("source", "a/b[1].json")
+    Path(storage.address("a/b.json#x")).write_bytes(b"no leftover")
+    changed = storage.write("a/b.json", b"bytes") if "write" in again else storage.copy("source", "a/b.json")
     assert changed is ("same" not in again)
     assert list(storage.leftovers()) == []
-    assert everything(storage) == {"source": b"bytes", "a/b[1].json": b"bytes", "a/b[1].json#x": b"no leftover"}
+    assert everything(storage) == {"source": b"bytes", "a/b.json": b"bytes", "a/b.json#x": b"no leftover"}
 
 
 def test_two_who_write_the_same_key_at_once_both_succeed_and_leave_one_whole_file(storage: Storage) -> None:
@@ -282,6 +471,162 @@ def test_what_an_interrupted_write_left_behind_is_named_though_no_list_shows_it(
     Path(storage.address("a/c#1.json")).write_bytes(b"a file of this name is no leftover")
     assert {found.key for found in storage.list()} == {"a/b.json", "a/c#1.json"}
     assert list(storage.leftovers()) == ["a/b.json#1"]
+
+
+# What breaks a write in the middle, to a process that has nothing else to do. It says what came of it.
+PREAMBLE = """
+import json, resource, signal, subprocess, sys
+from pathlib import Path
+from rocket_assets.errors import StorageFailed
+from rocket_assets.storage import Storage
+
+def refused(act, *arguments):
+    try:
+        act(*arguments)
+    except StorageFailed as error:
+        return str(error)
+
+def stored():
+    return sorted([found.key, found.size] for found in store.list())
+
+store = Storage(sys.argv[1])
+"""
+
+BREAKS_OFF = """
+signal.signal(signal.SIGXFSZ, getattr(signal, sys.argv[2]))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (120, 120))
+print(refused(store.write, "a", b"new" * 100))
+"""
+
+FULL_DISK = """
+store.write("old", bytes(20_000))
+store.write("filler", bytes(16_000))
+said = [refused(store.write, "old", b"x" * 30_000), refused(store.write, "new", b"x" * 30_000)]
+beside = Path(sys.argv[1], "beside")
+try:
+    beside.write_bytes(bytes(100_000))
+except OSError:
+    said.append(refused(store.ensure_writable))
+beside.unlink()
+before = stored(), list(store.leftovers())
+store.delete(["filler"])
+store.ensure_writable()
+store.write("old", b"x" * 30_000)
+print(json.dumps([said, before, [stored(), list(store.leftovers())]]))
+"""
+
+READ_ONLY = """
+def remount(how):
+    subprocess.run(["mount", "-o", f"remount,{how}", sys.argv[1]], check=True)
+
+store.write("old", b"old")
+remount("ro")
+said = [
+    refused(store.write, "old", b"x"),
+    refused(store.write, "new", b"x"),
+    refused(store.copy, "old", "new"),
+    refused(store.delete, ["old"]),
+    refused(store.ensure_writable),
+]
+before = stored(), list(store.leftovers())
+remount("rw")
+store.write("old", b"x")
+print(json.dumps([said, before, [stored(), list(store.leftovers())]]))
+"""
+
+
+def run(script: str, *arguments: str, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*within, sys.executable, "-c", PREAMBLE + script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("earlier", [None, b"old" * 100], ids=["a new file", "over an old one"])
+def test_a_write_that_fails_after_120_bytes_leaves_what_was_there_and_nothing_else(
+    storage: Storage, earlier: bytes | None
+) -> None:
+    if earlier:
+        storage.write("a", earlier)
+    done = run(BREAKS_OFF, storage.uri, "SIG_IGN")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"Could not write a in the storage {storage.uri}: ")
+    assert "File too large" in done.stdout
+    assert everything(storage) == ({"a": earlier} if earlier else {})
+    assert list(storage.leftovers()) == []
+
+
+@pytest.mark.parametrize("earlier", [None, b"old" * 100], ids=["a new file", "over an old one"])
+def test_a_write_that_is_killed_after_120_bytes_leaves_what_was_there_and_the_next_one_tidies_up(
+    storage: Storage, earlier: bytes | None
+) -> None:
+    if earlier:
+        storage.write("a", earlier)
+    done = run(BREAKS_OFF, storage.uri, "SIG_DFL")
+    assert done.returncode == -signal.SIGXFSZ, done.stderr
+    assert everything(storage) == ({"a": earlier} if earlier else {})
+    (leftover,) = storage.leftovers()
+    assert Path(storage.address(leftover)).stat().st_size == 120
+    storage.write("a", b"new" * 100)
+    assert everything(storage) == {"a": b"new" * 100}
+    assert list(storage.leftovers()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> tuple[str, ...]:
+    """The command within which the temporary folder is a disk of 64 kB."""
+    mounting = f"mount -t tmpfs -o size=64k none '{tmp_path}'"
+    within = ("unshare", "--map-root-user", "--mount", "sh", "-ec", f'{mounting}; exec "$@"', "sh")
+    if not shutil.which("unshare"):
+        pytest.skip("A disk of our own needs the command unshare.")
+    tried = subprocess.run([*within, "true"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"A disk of our own is not allowed here: {tried.stderr.strip()}")
+    return within
+
+
+def test_a_full_disk_is_an_error_that_says_so_and_when_there_is_room_again_all_is_well(
+    small_disk: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = run(FULL_DISK, str(tmp_path), within=small_disk)
+    assert done.returncode == 0, done.stderr
+    said, before, after = json.loads(done.stdout)
+    assert len(said) == 3
+    assert all("No space left on device" in sentence and "is there room" in sentence for sentence in said)
+    assert before == [[["filler", 16_000], ["old", 20_000]], []]
+    assert after == [[["old", 30_000]], []]
+
+
+def test_a_folder_that_becomes_read_only_is_an_error_that_says_so(small_disk: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(READ_ONLY, str(tmp_path), within=small_disk)
+    assert done.returncode == 0, done.stderr
+    said, before, after = json.loads(done.stdout)
+    assert len(said) == 5
+    assert all("Read-only file system" in sentence and "may we write there" in sentence for sentence in said)
+    assert before == [[["old", 3]], []]
+    assert after == [[["old", 1]], []]
+
+
+def test_processes_that_write_the_same_at_once_leave_whole_files_and_nothing_beside_them(storage: Storage) -> None:
+    script = """
+body = sys.argv[2].encode() * 100_000
+for n in range(60):
+    store.write(f"written{n}", body)
+    store.copy("source", f"copied{n}")
+    store.write(f"{sys.argv[2]}{n}", body)
+"""
+    storage.write("source", b"source")
+    command = [sys.executable, "-c", PREAMBLE + script, storage.uri]
+    writers = [subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in "xyz"]
+    said = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert said == ["", "", ""]
+    assert list(storage.leftovers()) == []
+    bodies = {name: name.encode() * 100_000 for name in "xyz"}
+    expected = {f"{name}{n}": body for name, body in bodies.items() for n in range(60)}
+    expected |= {f"copied{n}": b"source" for n in range(60)} | {"source": b"source"}
+    found = everything(storage)
+    written = {found.pop(f"written{n}") for n in range(60)}
+    assert written <= set(bodies.values())
+    assert found == expected
 
 
 @pytest.mark.parametrize("below", ["file", "file/sub", "file/sub/sub"])

@@ -348,7 +348,7 @@ def test_a_failure_of_one_day_names_it_once(library: Library, service: Service) 
 
 
 def test_of_a_run_of_both_assets_the_one_that_failed_is_named(library: Library, service: Service) -> None:
-    library.storage.write("images/2024/2024-12-05/manifest.json/in the way", b"")
+    library.storage.write("images/2024/2024-12-05/manifest.json/in-the-way", b"")
     tell(library, service, fail(library, {}, "2024-12-05", "2024-12-05", BOTH))
     assert told_of(service)[0][0] == "Failed: launch_images 2024-12-05"
 

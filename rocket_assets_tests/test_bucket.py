@@ -1,0 +1,280 @@
+"""A storage in a bucket: how it fails, what it says then, and that the whole archive is at home there.
+
+What holds of every storage is in `test_storage`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rocket_assets.errors import Missing, StorageFailed
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.storage import Storage
+from rocket_assets.verification import Level
+from rocket_assets_tests.bucket import KEY, REFUSED, S3, SECRET, SESSION, Fault
+from rocket_assets_tests.test_promises import bring, problems, small
+
+OLD, NEW = b"old" * 100, b"new" * 100
+
+Act = Callable[[Storage], object]
+
+ACTS: dict[str, Act] = {
+    "write": lambda store: store.write("a", NEW),
+    "write something new": lambda store: store.write("new", NEW),
+    "read": lambda store: store.read("a"),
+    "copy": lambda store: store.copy("a", "b"),
+    "list": lambda store: list(store.list()),
+    "delete": lambda store: store.delete(["a"]),
+    "make sure": lambda store: store.ensure_writable(),
+}
+
+
+@pytest.fixture
+def bucket(s3: S3) -> Storage:
+    """A part of a bucket, with one object in it, which is given up soon when it fails."""
+    store = Storage(f"{s3.make_bucket()}/archive", patience=0.3)
+    store.write("a", OLD)
+    s3.requests.clear()
+    return store
+
+
+def everything(store: Storage) -> dict[str, bytes]:
+    return {found.key: store.read(found.key) for found in store.list()}
+
+
+def changes(s3: S3) -> list[str]:
+    """The requests that changed something."""
+    return [request for request in s3.requests if request.split()[0] not in ("GET", "HEAD")]
+
+
+FAULTS = {
+    "refused": (Fault(status=403, body=REFUSED), "403 Forbidden"),
+    "broken": (Fault(status=500), "500 Internal Server Error"),
+    "out of breath": (Fault(status=503), "503 Service Unavailable"),
+    "breaks off": (Fault(breaks_after=0), "HTTP error"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=list(ACTS))
+@pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=list(FAULTS))
+def test_a_bucket_that_fails_is_an_error_that_says_what_to_look_at_and_shows_no_secret(
+    bucket: Storage, s3: S3, act: Act, fault: Fault, said: str
+) -> None:
+    s3.fault = fault
+    with pytest.raises(StorageFailed) as raised:
+        act(bucket)
+    sentence = str(raised.value)
+    assert not isinstance(raised.value, Missing)
+    assert said in sentence
+    assert "\n" not in sentence
+    assert "Debug source" not in sentence
+    assert re.match(r"Could not [a-z ]+ (\S+ in )?the storage s3://bucket-\S+/archive: ", sentence)
+    assert sentence.endswith(
+        "Is ROCKET_ASSETS_STORAGE right, are the credentials in the variables AWS_…, and may we write there?"
+    )
+    shown = f"{sentence} {raised.value!r} {raised.value.__cause__} {bucket!r} {bucket.uri}"
+    assert not [secret for secret in (KEY, SECRET, SESSION) if secret in shown]
+    s3.fault = None
+    assert everything(bucket) == {"a": OLD}
+
+
+def test_what_the_server_says_of_a_refusal_is_told_but_not_what_it_repeats_of_the_request(
+    bucket: Storage, s3: S3
+) -> None:
+    s3.fault = Fault(status=403, body=REFUSED)
+    with pytest.raises(
+        StorageFailed,
+        match=r"SignatureDoesNotMatch: The signature that we calculated is not the one you provided\. Is ROCKET_ASSETS",
+    ):
+        bucket.read("a")
+
+
+def test_an_address_with_a_password_is_told_without_it(
+    bucket: Storage, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:{SECRET}@127.0.0.1:{s3.port}")
+    s3.fault = Fault(status=500)
+    with pytest.raises(StorageFailed, match=f"http://127.0.0.1:{s3.port}/") as raised:
+        Storage(bucket.uri, patience=0.1).read("a")
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=list(ACTS))
+def test_a_bucket_that_is_not_there_is_an_error_and_not_a_missing_key(s3: S3, act: Act) -> None:
+    with pytest.raises(StorageFailed, match="NoSuchBucket: The specified bucket does not exist") as raised:
+        act(Storage("s3://no-such-bucket/archive"))
+    assert not isinstance(raised.value, Missing)
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=list(ACTS))
+def test_a_server_that_is_down_is_an_error_within_seconds(
+    monkeypatch: pytest.MonkeyPatch, bucket: Storage, act: Act
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StorageFailed, match=r"http://127\.0\.0\.1:1/.*error sending request"):
+        act(Storage(bucket.uri, patience=0.3))
+
+
+def test_a_server_that_keeps_silent_is_not_asked_again_when_patience_is_at_its_end(
+    bucket: Storage, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_TIMEOUT", "1s")
+    s3.fault = Fault(silent=True)
+    for patience, tries in ((0.5, 1), (1.5, 2)):
+        s3.requests.clear()
+        started = time.monotonic()
+        with pytest.raises(StorageFailed, match="error sending request"):
+            Storage(bucket.uri, patience=patience).read("a")
+        assert len(s3.requests) == tries
+        assert time.monotonic() - started < tries + 1
+
+
+def test_by_itself_a_storage_is_patient_for_half_a_minute(bucket: Storage, s3: S3) -> None:
+    s3.fault = Fault(status=500)
+    with pytest.raises(StorageFailed, match="retry_timeout: 30s"):
+        Storage(bucket.uri).read("a")
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_recovers_is_asked_again(bucket: Storage, s3: S3, status: int) -> None:
+    s3.fault = Fault(status=status, times=2)
+    assert Storage(bucket.uri).write("b", NEW) is True
+    assert everything(bucket) == {"a": OLD, "b": NEW}
+
+
+@pytest.mark.parametrize("key", ["a", "new"], ids=["over an old object", "a new object"])
+def test_an_upload_that_breaks_off_after_120_bytes_leaves_what_was_there(bucket: Storage, s3: S3, key: str) -> None:
+    s3.fault = Fault(("PUT",), breaks_after=120)
+    with pytest.raises(StorageFailed, match=f"Could not write {key} in the storage"):
+        bucket.write(key, NEW)
+    assert everything(bucket) == {"a": OLD}
+    s3.fault = None
+    assert bucket.write(key, NEW) is True
+    assert everything(bucket) == {"a": OLD} | {key: NEW}
+
+
+def test_an_upload_that_breaks_off_once_is_repeated_and_whole(bucket: Storage, s3: S3) -> None:
+    s3.fault = Fault(("PUT",), breaks_after=120, times=1)
+    assert Storage(bucket.uri).write("a", NEW) is True
+    assert len(changes(s3)) == 2
+    assert everything(bucket) == {"a": NEW}
+
+
+@pytest.mark.parametrize("act", [lambda store: store.write("b", OLD), lambda store: store.copy("a", "b")])
+def test_a_change_whose_answer_is_lost_is_repeated_and_whole(bucket: Storage, s3: S3, act: Act) -> None:
+    s3.fault = Fault(("PUT",), loses_answer=True, times=1)
+    assert act(Storage(bucket.uri)) is True
+    assert len(changes(s3)) == 2
+    assert everything(bucket) == {"a": OLD, "b": OLD}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_download_that_breaks_off_is_never_taken_for_the_whole(bucket: Storage, s3: S3, times: int) -> None:
+    s3.fault = Fault(("GET",), breaks_after=120, times=times)
+    assert Storage(bucket.uri).read("a") == OLD
+    s3.fault = Fault(("GET",), breaks_after=0)
+    with pytest.raises(StorageFailed, match="Could not read a in"):
+        bucket.read("a")
+
+
+def test_equal_bytes_are_neither_put_nor_copied(bucket: Storage, s3: S3) -> None:
+    bucket.write("b", OLD)
+    s3.requests.clear()
+    assert bucket.write("a", OLD) is False
+    assert bucket.copy("a", "b") is False
+    assert changes(s3) == []
+
+
+def test_an_object_is_put_in_one_piece_whatever_its_size_and_a_copy_is_known_by_its_tag(
+    bucket: Storage, s3: S3
+) -> None:
+    body = bytes(12_000_000)
+    assert bucket.write("large", body) is True
+    assert bucket.copy("large", "copy") is True
+    assert len(changes(s3)) == 2
+    s3.requests.clear()
+    assert bucket.copy("large", "copy") is False
+    assert {request.split()[0] for request in s3.requests} == {"HEAD"}
+    assert bucket.read("copy") == body
+
+
+def test_an_address_in_a_bucket_is_its_uri(bucket: Storage) -> None:
+    assert bucket.address("a/b") == f"{bucket.uri}/a/b"
+    assert list(bucket.leftovers()) == []
+
+
+def test_promise_5_twice_is_the_same_as_once_in_a_bucket_too(bucket: Storage, s3: S3) -> None:
+    bucket.delete(["a"])
+    with LibraryServer(picture=small) as library:
+        bring(library, bucket)
+        once = {found.key: found for found in bucket.list()}
+        s3.requests.clear()
+        bring(library, Storage(bucket.uri))
+    assert changes(s3) == []
+    assert s3.requests
+    assert {found.key: found for found in bucket.list()} == once
+    assert {key.split("/")[0] for key in once} == {"launches", "images", "pool"}
+
+
+def test_a_bucket_holds_what_a_folder_holds(bucket: Storage, storage: Storage) -> None:
+    bucket.delete(["a"])
+    with LibraryServer(picture=small) as library:
+        bring(library, bucket)
+        bring(library, storage)
+    assert everything(bucket) == everything(storage)
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_verify_finds_in_a_bucket_what_is_damaged_missing_or_foreign(bucket: Storage, level: Level) -> None:
+    with LibraryServer(picture=small) as library:
+        archive = bring(library, bucket)
+    assert problems(archive, level) == []
+    pictures = sorted(found.key for found in bucket.list("images/") if not found.key.endswith("manifest.json"))
+    flipped, missing, *_ = pictures
+    body = bucket.read(flipped)
+    bucket.write(flipped, body[:200] + bytes([body[200] ^ 1]) + body[201:])
+    bucket.delete([missing])
+    bucket.write(f"{missing}.bak", b"x")
+    found = " ".join(problems(archive, level))
+    assert f"{missing} is missing" in found
+    assert f"{missing}.bak is a foreign file" in found
+    assert (f"{flipped} is not what was stored" in found) is (level == "full")
+
+
+def test_promise_11_the_commands_work_on_a_bucket_and_put_no_secret_of_it_on_record(
+    s3: S3, bucket: Storage, sample_library: LibraryServer, tmp_path: Path
+) -> None:
+    bucket.delete(["a"])
+    # In .env, as a user would write it.
+    variables = s3.environ | {"ROCKET_ASSETS_API_URL": sample_library.url, "ROCKET_ASSETS_STORAGE": bucket.uri}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+    def rocket_assets(*arguments: str, code: int = 0) -> str:
+        command = [str(Path(sys.executable).with_name("rocket-assets")), *arguments]
+        done = subprocess.run(command, env={"PATH": ""}, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    said = rocket_assets("backfill", "2024-12-03", "2024-12-06")
+    assert re.search(r"4 days brought: \d+ launches, \d+ pictures", said)
+    assert f"{bucket.uri}/images" in said
+    assert len(list(bucket.list("launches/"))) == 4
+    assert not (tmp_path / "data").exists()
+    rocket_assets("verify", "--level", "full")
+    s3.requests.clear()
+    rocket_assets("backfill", "2024-12-03", "2024-12-06")
+    # Whether we may write is tried again; nothing else is put, and nothing copied.
+    assert {request.rpartition("/")[2] for request in s3.requests if request.startswith("PUT")} == {".writable"}
+    s3.fault = Fault(("GET",), status=403, body=REFUSED)
+    said = rocket_assets("backfill", "2024-12-05", "2024-12-05", code=1)
+    assert "SignatureDoesNotMatch" in said
+    records = b"".join(path.read_bytes() for path in (tmp_path / ".dagster").rglob("*") if path.is_file())
+    assert b"SignatureDoesNotMatch" in records
+    assert not [secret for secret in (KEY, SECRET, SESSION) if secret.encode() in records + said.encode()]

@@ -321,6 +321,7 @@ class Tally:
         self.days = self.launches = self.pictures = self.refused = self.requests = 0
         self.bytes_fetched = self.bytes_kept = 0
         self.days_with_refusals: list[date] = []
+        self.days_with_refused_rows: list[date] = []
         self._open: dict[date, int] = {}
         self._counts_launches = "launches"
         self._progress: Progress | None = None
@@ -345,6 +346,8 @@ class Tally:
         if recorded.number("refused"):
             self.refused += recorded.number("refused")
             self.days_with_refusals.append(recorded.day)
+        if recorded.number("rows_refused"):
+            self.days_with_refused_rows.append(recorded.day)
         self._open[recorded.day] = self._open.get(recorded.day, 1) - 1
         done = self._open[recorded.day] == 0
         self.days += done
@@ -382,6 +385,12 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
     _list(
         f"{_count(len(refused), 'address', 'addresses')} gave no picture. The days stand, with an earlier one if any:",
         refused,
+    )
+    rows = [f"{day}: {reason}" for day in sorted(tally.days_with_refused_rows) for reason in archive.read_refused(day)]
+    _list(
+        f"{_count(len(rows), 'row')} of the Launch Library could not be read. The days stand, with what was stored "
+        "of it before. The library gave:",
+        rows,
     )
     _list_failures(outcome)
 

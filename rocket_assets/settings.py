@@ -173,6 +173,11 @@ def _token(value: str) -> str | None:
 
 def _storage(value: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", value)
+    if scheme and "@" in value:
+        raise WrongSetting(
+            f"{STORAGE.name} holds a user name or a key (not shown: it may be a secret), which would end up in logs; "
+            "credentials of a bucket belong into its own variables, such as AWS_SECRET_ACCESS_KEY."
+        )
     if scheme and scheme[1] not in STORAGE_SCHEMES:
         fits = ", ".join(f"{name}://…" for name in STORAGE_SCHEMES)
         raise _wrong(STORAGE, value, f"a folder, or one of {fits}")

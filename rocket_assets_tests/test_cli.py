@@ -178,6 +178,19 @@ def test_a_refused_picture_is_named_and_the_exit_code_is_0(command: Command) -> 
     assert "No picture here" in done.stderr
 
 
+def test_a_refused_row_is_named_and_the_exit_code_is_0(command: Command) -> None:
+    good, bad = (
+        f'{{"id": "id-{n}", "name": "Sputnik", "net": "{net}"}}' for n, net in ((1, "2024-12-01"), (2, "soon"))
+    )
+    page = f'{{"count": 2, "next": null, "results": [{good}, {bad}]}}'.encode()
+    with ScriptedServer(lambda _: Answer(200, page, JSON)) as server:
+        done = command("backfill", "2024-12-01", "2024-12-01", ROCKET_ASSETS_API_URL=server.url("/2.2.0/"))
+    assert done.returncode == 0, done.stderr
+    assert "1 launch, 0 pictures" in done.stdout
+    assert "1 row of the Launch Library could not be read." in done.stderr
+    assert "2024-12-01: launch id-2 with a net that is no time: 'soon'" in done.stderr
+
+
 def test_ctrl_c_leaves_everything_whole_and_says_how_to_go_on(tmp_path: Path, sample_library: LibraryServer) -> None:
     with LibraryServer(latency=0.3) as slow:
         env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_API_URL": slow.url}

@@ -145,6 +145,14 @@ def test_the_token_is_not_in_what_settings_look_like() -> None:
     assert SECRET not in repr(settings) + str(settings) + f"{settings}"
 
 
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az", "other"])
+def test_credentials_in_the_name_of_a_bucket_are_refused_and_not_shown(scheme: str) -> None:
+    with pytest.raises(WrongSetting) as raised:
+        Settings.read({"ROCKET_ASSETS_STORAGE": f"{scheme}://key:{SECRET}@bucket/prefix"})
+    assert "ROCKET_ASSETS_STORAGE" in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
 @pytest.mark.parametrize("token", [f"{SECRET} x", f"{SECRET}\r\nX-Other: 1", f"{SECRET}é", f"{SECRET}\x00"], ids=ascii)
 def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token: str) -> None:
     with pytest.raises(WrongSetting, match="ROCKET_ASSETS_API_TOKEN holds a space") as raised:

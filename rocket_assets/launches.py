@@ -155,7 +155,7 @@ class Launch:
         """What the API gives for a picture, where it gives something and no version's address is in it."""
         given = self.row.get("image")
         address = given.get("image_url", given) if isinstance(given, Mapping) else given
-        is_none = address is None or (isinstance(address, str) and not address.strip())
+        is_none = not (address.strip() if isinstance(address, str) else address)
         return None if is_none or self.image else _shown(given)
 
     def facts(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from rocket_assets import storage as keys
 from rocket_assets.documents import digest, seal, unseal
 from rocket_assets.errors import Damaged, Missing, NotAPicture, Refused, RocketAssetsError, Unavailable
 from rocket_assets.images import Fetched, ImageLibrary, Picture, holds
+from rocket_assets.launch_library import LaunchDay
 from rocket_assets.launches import Launch, Refusal, data_version, in_order, parse
 from rocket_assets.storage import Storage
 
@@ -114,19 +115,17 @@ class Archive:
         reasons = sorted({refusal.reason for refusal in refused})
         return self.storage.write(keys.launches_key(day), seal(document | ({"refused": reasons} if reasons else {})))
 
-    def spare(self, day: date, launches: Iterable[Launch], refused: Iterable[Refusal]) -> list[Launch]:
-        """What to store for a day: the launches that came, and of the stored ones those that a refused row may be.
+    def write_day(self, brought: LaunchDay) -> tuple[LaunchDay, bool]:
+        """Store a day as the library gave it; the day as it is stored, and whether anything changed.
 
-        A row that cannot be read must not take away the launch that was read before.
+        A row that cannot be read must not take away the launch that was read before: of those stored, one that may be
+        such a row stays. What cannot be seen is a row that comes pages after the day on which its launch stood.
         """
-        came, rejected = list(launches), list(refused)
-        ids, refused_ids = {launch.id for launch in came}, {refusal.launch_id for refusal in rejected}
-        spared = [
-            launch
-            for launch in self._stored_launches(day)
-            if launch.id not in ids and (launch.id in refused_ids or None in refused_ids)
-        ]
-        return in_order([*came, *spared])
+        ids = {launch.id for launch in brought.launches}
+        earlier = self._stored_launches(brought.day) if brought.unread else []
+        spared = [launch for launch in earlier if launch.id not in ids and brought.may_hold(launch.id)]
+        day = replace(brought, launches=in_order([*brought.launches, *spared]))
+        return day, self.write_launches(day.day, day.source, day.launches, day.refused)
 
     def _stored_launches(self, day: date) -> list[Launch]:
         try:
@@ -205,11 +204,15 @@ class Archive:
             for launch in failed
             if launch.id not in known and (entry := self._kept(day, earlier.get(launch.id)))
         }
-        for launch, outcome in outcomes:
-            before = earlier.get(launch.id)
-            if isinstance(outcome, Unavailable) and before and before.file and launch.id not in known | kept.keys():
-                # A manifest without it would be whole, and nobody would know that there was one.
-                raise Unavailable(f"{keys.images_folder(day)}{before.file} is lost, and cannot be had now: {outcome}")
+        # One that is lost, and may be had later, stays in the manifest, or nobody would know that there was one.
+        kept |= {
+            launch.id: entry
+            for launch, outcome in outcomes
+            if isinstance(outcome, Unavailable)
+            and launch.id not in known | kept.keys()
+            and (entry := earlier.get(launch.id))
+            and entry.file
+        }
         # What is kept has its name already, so that no other picture is put over it.
         taken = {entry.file for entry in kept.values()}
         entries: list[Entry] = []

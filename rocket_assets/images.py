@@ -40,6 +40,8 @@ WORKERS = 16
 _DECODING = threading.Semaphore(2)
 """Pictures decoded at a time: each may take as much memory as the limit of pixels lets it."""
 
+_MOST_FRAMES = 10_000
+
 _TAIL = 64 * 1024
 """The end mark of a picture is looked for in so many last bytes; what follows it does no harm."""
 
@@ -85,14 +87,12 @@ def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
     try:
         with Image.open(BytesIO(body), formats=FORMATS) as image:
             kind, (width, height) = image.format, image.size
-            if width * height * getattr(image, "n_frames", 1) > limits.pixels:
-                raise NotAPicture(
-                    f"{source} gave a picture of {width} x {height} pixels, more than we decode ({MAX_PIXELS.name})."
-                )
+            _refuse_too_many(source, 1, width, height, limits)
             # Checks the parts that decoding passes over, such as PNG's checksums; the image is of no use afterwards.
             image.verify()
         with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING:
-            for frame in ImageSequence.Iterator(image):
+            for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
+                _refuse_too_many(source, number, width, height, limits)
                 frame.load()
     except UnidentifiedImageError:
         raise NotAPicture(f"{source} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
@@ -122,6 +122,15 @@ def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
         width=width,
         height=height,
     )
+
+
+def _refuse_too_many(source: str, frames: int, width: int, height: int, limits: Limits) -> None:
+    """Counted frame by frame, because even to count them all may take for ever."""
+    if frames > _MOST_FRAMES or frames * width * height > limits.pixels:
+        raise NotAPicture(
+            f"{source} gave a picture of {width} x {height} pixels in {frames:,} frames or more, more than we decode "
+            f"({MAX_PIXELS.name})."
+        )
 
 
 def holds(storage: Storage, key: str, picture: Picture) -> bool:
@@ -230,6 +239,8 @@ class ImageLibrary:
         # Some addresses get as far as the resolver, or come by a redirect, before a ValueError says what they are.
         except (requests.RequestException, ValueError) as error:
             raise Refused(f"{where} cannot be fetched: {cause(error)}.") from error
+        except OSError as error:
+            raise Unavailable(f"{where} cannot be fetched now: {cause(error)}.") from error
         if known and response.status_code == requests.codes.not_modified:
             return Fetched(known.picture, bytes_fetched=0)
         if response.status_code != requests.codes.ok:

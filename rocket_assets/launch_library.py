@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -51,6 +51,9 @@ DAY = timedelta(days=1)
 _WALKS_AGAIN = 2
 """How often a list that shifts while it is read is read again from the day where it shifted."""
 
+_CHUNK_SHOWN = 4096
+"""Bytes of an answer in which its beginning is looked for, for an error message."""
+
 _SHORTEST_SECRET = 12
 """A token of fewer letters is looked for in errors only: a launch may bear its name. The API's own have forty."""
 
@@ -66,8 +69,11 @@ class LaunchDay:
     """The launches of one UTC day.
 
     `source` is the address that gives this day alone, whatever window it was brought in. `requests` counts the requests
-    that were sent for it beyond those of the day before, so that the days of a window add up. `refused` are the rows
-    that are no launches; one that does not tell its day stands with the day that was read when it came.
+    that were sent for it beyond those of the day before, so that the days of a window add up.
+
+    `refused` are the rows that are no launches; one that does not tell its day stands with the first day that was not
+    finished when it came. `unread` are the ids of the rows of the window that were refused so far, None for one
+    without, and `read` those of the launches.
     """
 
     day: date
@@ -75,6 +81,12 @@ class LaunchDay:
     source: str
     requests: int
     refused: list[Refusal] = field(default_factory=list)
+    unread: Set[str | None] = frozenset()
+    read: Set[str] = frozenset()
+
+    def may_hold(self, launch_id: str) -> bool:
+        """Whether a launch that is not among these may be so only because its row could not be read."""
+        return launch_id in self.unread or (None in self.unread and launch_id not in self.read)
 
 
 @dataclass(frozen=True)
@@ -142,41 +154,59 @@ class LaunchLibrary:
         Raises:
             Unavailable, RateLimited, Refused, UnexpectedAnswer: as `launches` does; the days given before stand.
         """
-        day, waiting, reported, refused = start, list[Launch](), self.requests, list[Refusal]()
-
-        def refuse(refusal: Refusal) -> None:
-            refused.append(replace(refusal, day=min(max(refusal.day or day, day), end - DAY)))
+        day, waiting, reported = start, list[Launch](), self.requests
+        refused, unread, read = list[Refusal](), set[str | None](), set[str]()
 
         def finished() -> LaunchDay:
             nonlocal day, waiting, reported
-            of_day = [refusal for refusal in refused if refusal.day == day]
-            result = LaunchDay(day, in_order(waiting), self.source_of(day), self.requests - reported, of_day)
+            result = LaunchDay(
+                day,
+                in_order(waiting),
+                self.source_of(day),
+                self.requests - reported,
+                [refusal for refusal in refused if refusal.day == day],
+                unread,
+                read,
+            )
             day, waiting, reported = day + DAY, [], self.requests
             return result
 
-        for launch in self.launches(start, end, refuse):
-            while day < launch.day:
-                yield finished()
-            waiting.append(launch)
+        for page in self._read(start, end):
+            # Before any day of it is finished, so that each knows of all the rows of the page.
+            unread.update(refusal.launch_id for refusal in page.refused)
+            read.update(launch.id for launch in page.launches)
+            refused += [replace(each, day=min(max(each.day or day, day), end - DAY)) for each in page.refused]
+            for launch in page.launches:
+                while day < launch.day:
+                    yield finished()
+                waiting.append(launch)
         while day < end:
             yield finished()
 
     def launches(self, start: date, end: date, refuse: Callable[[Refusal], None] = lambda _: None) -> Iterator[Launch]:
         """The launches with `net` in the UTC days [start, end), each once, day by day.
 
-        Rows move while pages are read: launches slip, appear and vanish. When the count changes, or a row comes twice,
-        the list is read again from the day where that showed, so that no row is lost between two pages. A list that
-        does not come to rest is an error. What this cannot see in time is a launch that slips, in these seconds, beyond
-        the next page: it shows when the days between are given already.
-
         A row that is no launch takes no other with it: `refuse` is told of it, before the launches of its page come. A
-        page of nothing else is an error, because then the API is not what it was.
+        first page of nothing but such rows is an error, because then the API is not what it was.
 
         Raises:
             Unavailable: no answer, or a 5xx, after several tries.
             RateLimited: the API's throttle.
             Refused: a 4xx, or a redirect to another address.
             UnexpectedAnswer: not what the API promises.
+        """
+        for page in self._read(start, end):
+            for refusal in page.refused:
+                refuse(refusal)
+            yield from page.launches
+
+    def _read(self, start: date, end: date) -> Iterator[_Page]:
+        """The pages of these days, each with the launches and refusals that no page before had, day by day.
+
+        Rows move while pages are read: launches slip, appear and vanish. When the count changes, or a row comes twice,
+        the list is read again from the day where that showed, so that no row is lost between two pages. A list that
+        does not come to rest is an error. What this cannot see in time is a launch that slips, in these seconds, beyond
+        the next page: it shows when the days between are given already.
         """
         seen: set[str] = set()
         refused: set[Refusal] = set()
@@ -188,21 +218,20 @@ class LaunchLibrary:
                     break
                 if page.fault:
                     raise UnexpectedAnswer(f"{page.source} {page.fault}", retryable=True)
-                for refusal in page.refused:
-                    if refusal not in refused:
-                        refuse(refusal)
-                refused.update(page.refused)
-                for launch in in_order(page.launches):
-                    if launch.id in seen:
-                        continue
+                if len(page.refused) > 1 and not page.launches and not seen:
+                    raise UnexpectedAnswer(f"{page.source} gave {page.refused[0].reason}, and no row that can be read.")
+                launches = {launch.id: launch for launch in in_order(page.launches) if launch.id not in seen}
+                for launch in launches.values():
                     if launch.day < start:
                         raise UnexpectedAnswer(
                             f"{page.source} gave launch {launch.id} of {launch.day} after launches of {start}: "
                             "the list is not in the order asked for."
                         )
-                    seen.add(launch.id)
-                    start = launch.day
-                    yield launch
+                new = [refusal for refusal in dict.fromkeys(page.refused) if refusal not in refused]
+                seen.update(launches)
+                refused.update(new)
+                yield replace(page, launches=list(launches.values()), refused=new)
+                start = max([start, *(launch.day for launch in launches.values())])
             else:
                 return
 
@@ -273,7 +302,8 @@ class LaunchLibrary:
             query = self._window(start, end) | {"ordering": ordering, "limit": str(PAGE), "offset": str(offset)}
             source = f"{self._launches_url}?{urlencode(query)}"
             answer = self._ask(source)
-            launches, refused = _rows_in(answer, source)
+            launches = [read for read in answer["results"] if isinstance(read, Launch)]
+            refused = [read for read in answer["results"] if isinstance(read, Refusal)]
             for launch in launches:
                 if not start <= launch.day < end:
                     raise UnexpectedAnswer(
@@ -335,26 +365,29 @@ class LaunchLibrary:
                 "ROCKET_ASSETS_API_URL the right address?"
             ) from error
         self.requests += tries(response)
-        said = described(response, self._auth.hidden(body.decode("utf-8", "replace")).encode())
+
+        def said() -> str:
+            return described(response, self._auth.hidden(body[:_CHUNK_SHOWN].decode("utf-8", "replace")).encode())
+
         if response.status_code != requests.codes.ok:
-            raise _refusal(response, url, said, body)
+            raise _refusal(response, url, said(), body)
         try:
             answer = json.loads(body, parse_int=_whole)
         except (ValueError, RecursionError):
-            raise UnexpectedAnswer(f"{url} answered with {said}, which is not JSON.") from None
+            raise UnexpectedAnswer(f"{url} answered with {said()}, which is not JSON.") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
             raise UnexpectedAnswer(
-                f"{url} answered with {said}: JSON without a list of results. "
+                f"{url} answered with {said()}: JSON without a list of results. "
                 "ROCKET_ASSETS_API_URL may name something that is no Launch Library."
             )
         rest = {name: value for name, value in answer.items() if name != "results"}
         if not _is_json(rest):
-            raise UnexpectedAnswer(f"{url} answered with {said}, which is not JSON.")
+            raise UnexpectedAnswer(f"{url} answered with {said()}, which is not JSON.")
         if self._auth.is_in(rest):
             raise UnexpectedAnswer(f"{url} repeats the token ({API_TOKEN.name}), so that nothing of it is taken.")
-        return rest | {"results": [self._read(row) for row in answer["results"]]}
+        return rest | {"results": [self._read_row(row) for row in answer["results"]]}
 
-    def _read(self, row: Any) -> Launch | Refusal:
+    def _read_row(self, row: Any) -> Launch | Refusal:
         read = read_row(row)
         launch_id = read.id if isinstance(read, Launch) else read.launch_id
         if self._auth.is_in(row):
@@ -423,15 +456,6 @@ def _is_json(value: Any) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _rows_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[Refusal]]:
-    """The launches in an answer, and the rows that are none."""
-    launches = [read for read in answer["results"] if isinstance(read, Launch)]
-    refused = [read for read in answer["results"] if isinstance(read, Refusal)]
-    if refused and not launches:
-        raise UnexpectedAnswer(f"{source} gave {refused[0].reason}, and no row that can be read.")
-    return launches, refused
 
 
 def _updates_in(answer: dict[str, Any], source: str) -> tuple[list[Launch], list[str]]:

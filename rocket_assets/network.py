@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from http.client import HTTPException
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -36,6 +36,8 @@ from rocket_assets.settings import MAX_BYTES, MAX_PIXELS, MAX_SECONDS
 USER_AGENT = "rocket_assets (a Dagster project)"
 
 _CHUNK = 64 * 1024
+
+_LONGEST_CAUSE = 2000
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Limits:
 
 LIMITS = Limits()
 
+# It would write a warning for each address that it refuses, with the host to the letter; our own error says more.
+logging.getLogger("requests_hardened").setLevel(logging.ERROR)
+
 
 class TooLarge(requests.RequestException):
     """A body that has more bytes than are taken."""
@@ -72,6 +77,27 @@ class _NoAuth(AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
+
+
+class _Impatient(HTTPAdapter):
+    """Sends requests on connections of these kinds, by scheme, also by way of a proxy."""
+
+    pools: dict[str, type[urllib3.HTTPConnectionPool]] | None = None
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self.pools or self.poolmanager.pool_classes_by_scheme
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        # SOCKS has kinds of its own.
+        if proxy.startswith("http") and self.pools:
+            manager.pool_classes_by_scheme = self.pools
+        return manager
+
+
+class _Guarded(IPFilterAdapter, _Impatient):
+    """Sends them to addresses of the public internet only."""
 
 
 class _Session(requests.Session):
@@ -126,7 +152,7 @@ def session(
     only, wherever a name or a redirect leads; to another one it raises requests_hardened's `InvalidIPAddress`.
     """
 
-    def prepared(adapter: HTTPAdapter) -> HTTPAdapter:
+    def prepared(adapter: _Impatient) -> HTTPAdapter:
         adapter.max_retries = Retry(
             total=retries,
             backoff_factor=backoff,
@@ -135,16 +161,16 @@ def session(
             raise_on_status=False,
             respect_retry_after_header=False,
         )
+        adapter.pools = _impatient_pools(seconds)
         adapter.init_poolmanager(connections, connections)
-        adapter.poolmanager.pool_classes_by_scheme = _impatient_pools(seconds)
         return adapter
 
-    made = _Session(prepared(HTTPAdapter()), urlsplit(public_but_for).hostname if public_but_for else None)
+    made = _Session(prepared(_Impatient()), urlsplit(public_but_for).hostname if public_but_for else None)
     made.auth = auth or _NoAuth()
     made.headers.update({"User-Agent": USER_AGENT, "Accept": accept})
     for scheme in ("http", "https"):
-        guarded = HTTPAdapter() if public_but_for is None else IPFilterAdapter(is_https_proto=scheme == "https")
-        made.mount(f"{scheme}://", prepared(guarded))
+        adapter = _Impatient() if public_but_for is None else _Guarded(is_https_proto=scheme == "https")
+        made.mount(f"{scheme}://", prepared(adapter))
     return made
 
 
@@ -273,12 +299,13 @@ def described(response: requests.Response, body: bytes) -> str:
 def cause(error: BaseException) -> str:
     """The innermost reason of a chain of wrapped network errors, without the addresses of objects."""
     while True:
-        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        packed = next((part for part in error.args if isinstance(part, BaseException)), None)
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None) or packed
         # Further out may be an error that our caller was handling; it has nothing to do with ours.
         if not isinstance(inner, OSError | HTTPError | HTTPException):
             break
         error = inner
-    return re.sub(r"<[^>]*>:? ?", "", str(error)).rstrip(".") or type(error).__name__
+    return re.sub(r"<[^<>]*>:? ?", "", str(error)[:_LONGEST_CAUSE]).rstrip(".") or type(error).__name__
 
 
 def spellings(secret: str) -> re.Pattern[str]:
@@ -287,13 +314,14 @@ def spellings(secret: str) -> re.Pattern[str]:
     # In base64 a text has three forms, by where it begins in three bytes; its ends mix with what is around it.
     coded = (b64encode(b"-" * before + secret.encode()).decode() for before in range(3))
     inside = (text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6] for before, text in enumerate(coded))
-    return re.compile("|".join([letters, *(re.escape(text) for text in inside)]), re.IGNORECASE)
+    return re.compile("|".join([letters, *(re.escape(text) for text in inside if text)]), re.IGNORECASE)
 
 
 def _spellings_of(letter: str) -> str:
     code = ord(letter)
     named = re.escape(escape(letter))
-    return rf"\\*(?:{re.escape(letter)}|%{code:02x}|\\*u{code:04x}|&\#0*{code};|&\#x0*{code:x};|{named})"
+    # No more backslashes than that, or a text of many of them would be searched for hours.
+    return rf"\\{{0,4}}(?:{re.escape(letter)}|%{code:02x}|u{code:04x}|&\#0{{0,4}}{code};|&\#x0{{0,4}}{code:x};|{named})"
 
 
 @contextmanager

@@ -173,9 +173,9 @@ def _token(value: str) -> str | None:
 
 def _storage(value: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", value)
-    if scheme and "@" in value:
+    if scheme and re.search(r"[@?#]", value):
         raise WrongSetting(
-            f"{STORAGE.name} holds a user name or a key (not shown: it may be a secret), which would end up in logs; "
+            f"{STORAGE.name} holds more than a bucket and a prefix (not shown: it may be a secret); "
             "credentials of a bucket belong into its own variables, such as AWS_SECRET_ACCESS_KEY."
         )
     if scheme and scheme[1] not in STORAGE_SCHEMES:

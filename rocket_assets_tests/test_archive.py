@@ -21,6 +21,7 @@ from rocket_assets.errors import Damaged, Missing, StorageFailed, Unavailable, s
 from rocket_assets.images import ImageLibrary, inspect
 from rocket_assets.launches import Launch, data_version, parse
 from rocket_assets.storage import Storage
+from rocket_assets.verification import verify
 from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
 from rocket_assets_tests.test_images import HTML, picture
 
@@ -504,15 +505,21 @@ def test_the_manifest_remembers_a_lost_picture_until_its_server_has_answered(arc
         lost = before.entries[0]
         assert lost.picture
         archive.storage.delete([lost.picture.key, f"{keys.images_folder(DAY)}{lost.file}"])
-        script.answers["/a.png"] = trouble
+        script.answers["/a.png"], script.answers["/b.png"] = trouble, picture(shade=3)
         (brought,) = bring(archive)
         assert isinstance(brought.error, Unavailable)
-        assert f"{lost.file} is lost" in str(brought.error)
-        # Else nobody would know that there was one.
-        assert archive.read_manifest(DAY) == before
+        # Else nobody would know that there was one; and what is new of the others is not kept away by it.
+        remembered, other = archive.read_manifest(DAY).entries
+        assert (remembered.file, remembered.sha256) == (lost.file, lost.sha256)
+        assert remembered.reason
+        assert archive.storage.read(f"{keys.images_folder(DAY)}{other.file}") == picture(shade=3)
+        assert f"{keys.images_folder(DAY)}{lost.file}" in str(
+            [problem for part in verify(archive) for problem in part.problems]
+        )
         script.answers["/a.png"] = picture()
         (brought,) = bring(archive)
         assert brought.error is None
+    assert archive.read_manifest(DAY).entries[0] == lost
     assert archive.storage.read(f"{keys.images_folder(DAY)}{lost.file}") == picture()
 
 

@@ -106,7 +106,7 @@ def archive(storage: Storage) -> Archive:
 def bring_launches(url: str, archive: Archive) -> None:
     with LaunchLibrary(url, backoff=0, retries=1, timeout=ANY_MINUTE, limits=LIMITS) as library:
         for day in library.days(BEFORE, AFTER + timedelta(days=1)):
-            archive.write_launches(day.day, day.source, day.launches, day.refused)
+            archive.write_day(day)
 
 
 def bring_images(archive: Archive) -> dict[date, ImageDay]:
@@ -395,12 +395,38 @@ def test_promise_4_a_launch_that_was_read_before_is_not_lost_because_its_row_can
     assert archive.read_refused(DAY) == []
 
 
+@pytest.mark.parametrize("name", REFUSED_ROWS)
+def test_promise_4_nor_in_a_window_of_many_days(
+    world: World, server: ScriptedServer, archive: Archive, name: str
+) -> None:
+    sound = world.launches(server, None)
+    world.rows = sound
+    bring_launches(server.url("/2.2.0/"), archive)
+    world.rows = [REFUSED_ROWS[name][0] if one["id"] == VICTIM else one for one in sound]
+    bring_launches(server.url("/2.2.0/"), archive)
+    assert [launch.row for day in (BEFORE, DAY, AFTER) for launch in archive.read_launches(day)] == sound
+
+
+def test_promise_10_a_launch_that_slips_while_a_row_has_no_id_stands_on_its_new_day_only(
+    world: World, server: ScriptedServer, archive: Archive
+) -> None:
+    world.rows = world.launches(server, None)
+    bring_launches(server.url("/2.2.0/"), archive)
+    slipped = {**SOUND, "net": f"{AFTER}T12:00:00Z"}
+    nameless = {**world.rows[1], "id": None}
+    world.rows = [world.rows[0], nameless, world.rows[3], world.rows[4], slipped]
+    bring_launches(server.url("/2.2.0/"), archive)
+    days = {day: [launch.id for launch in archive.read_launches(day)] for day in (BEFORE, DAY, AFTER)}
+    assert [day for day, ids in days.items() if VICTIM in ids] == [AFTER]
+    # The one that the row without an id may be is kept.
+    assert str(uuid.UUID(int=2 << 96)) in days[DAY]
+
+
 def bring_day(server: ScriptedServer, archive: Archive) -> None:
     """One day as the asset brings it."""
     with LaunchLibrary(server.url("/2.2.0/"), backoff=0) as library:
         for day in library.days(DAY, DAY + timedelta(days=1)):
-            rows = archive.spare(day.day, day.launches, day.refused)
-            archive.write_launches(day.day, day.source, rows, day.refused)
+            archive.write_day(day)
 
 
 def test_a_page_on_which_nothing_can_be_read_is_an_error_and_not_an_empty_day(

@@ -200,6 +200,17 @@ def test_frames_that_are_too_many_pixels_together_are_not_decoded() -> None:
         inspect(picture("GIF", frames=4), URL, limits)
 
 
+def test_frames_without_number_are_not_decoded() -> None:
+    one = picture("GIF", frames=1)
+    tiny = BytesIO()
+    Image.new("P", (1, 1)).save(tiny, "GIF")
+    head, frame = tiny.getvalue()[:-1], b"\x2c\0\0\0\0\1\0\1\0\0\2\2\x44\1\0"
+    assert inspect(head + frame * 9 + b";", URL).width == 1
+    with pytest.raises(NotAPicture, match="10,001 frames or more"):
+        inspect(head + frame * 20_000 + b";", URL)
+    assert inspect(one, URL).width == 48
+
+
 def test_a_thumbnail_is_a_small_webp() -> None:
     small = thumbnail(picture("GIF", frames=3), 16, "key")
     with Image.open(BytesIO(small)) as image:
@@ -381,6 +392,18 @@ def test_an_answer_that_is_compressed_unasked_is_read_all_the_same(store: Storag
         assert server.requests[0].headers["accept-encoding"] == "identity"
     with ScriptedServer(lambda _: Answer(body=picture(), headers={"Content-Encoding": "gzip"})) as server:
         assert isinstance(why_not(store, server.url()), Refused)
+
+
+def test_a_machine_that_cannot_look_up_a_name_just_now_fails_this_picture_and_no_other(
+    store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(socket, "getaddrinfo", exhausted)
+    error = why_not(store, "http://pictures.example/a.png", retries=0)
+    assert isinstance(error, Unavailable)
+    assert "Too many open files" in str(error)
 
 
 def test_nobody_there_is_unavailable(store: Storage) -> None:

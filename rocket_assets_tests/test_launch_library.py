@@ -346,6 +346,26 @@ def test_ties_that_no_second_key_mends_are_an_error_and_not_a_loss() -> None:
     assert "of 12 launches" in str(error)
 
 
+def test_a_refused_row_on_a_page_of_its_own_takes_no_launch_with_it() -> None:
+    rows, unreadable = [at_noon(number, FIRST) for number in range(100)], at_noon(777, FIRST + DAY) | {"net": "soon"}
+
+    def script(request: Request) -> Answer:
+        if query_of(request.path)["offset"] == "0":
+            return answer({"count": 101, "next": server.url("/2.3.0/launches/?offset=100"), "results": rows})
+        return answer({"count": 101, "next": None, "results": [unreadable]})
+
+    with ScriptedServer(script) as server:
+        days = brought(server.url("/2.3.0/"), FIRST, FIRST + 2 * DAY)
+    assert [len(day.launches) for day in days] == [100, 0]
+    assert [refusal.launch_id for day in days for refusal in day.refused] == [unreadable["id"]]
+
+
+def test_a_day_whose_only_row_is_refused_stands_empty_and_says_so() -> None:
+    with ScriptedServer(lambda request: answer(envelope([at_noon(1, FIRST) | {"net": "soon"}]))) as server:
+        days = brought(server.url("/2.3.0/"), FIRST, FIRST + 3 * DAY)
+    assert [(len(day.launches), len(day.refused)) for day in days] == [(0, 1), (0, 0), (0, 0)]
+
+
 def test_a_row_that_is_on_two_pages_comes_once() -> None:
     first, second, third = (at_noon(number, FIRST) for number in range(3))
 
@@ -468,16 +488,16 @@ HTML = b"<!DOCTYPE html><html><title>Just a moment...</title></html>"
         (answer({"count": 0, "results": {}}), "without a list of results"),
         (answer([at_noon(1, FIRST)]), "without a list of results"),
         (answer(None), "without a list of results"),
-        (answer(envelope(["a launch"])), "a launch that is 'a launch', not an object"),
-        (answer(envelope([None])), "a launch that is None, not an object"),
-        (answer(envelope([{"name": "X", "net": "2026-03-01T00:00:00Z"}])), "a launch without an id (name 'X')"),
-        (answer(envelope([at_noon(1, FIRST) | {"id": 17}])), "a launch without an id"),
-        (answer(envelope([at_noon(1, FIRST) | {"id": "  "}])), "a launch without an id"),
-        (answer(envelope([{"id": "ab-1", "name": "X"}])), "launch ab-1 without a net; it has None"),
-        (answer(envelope([at_noon(1, FIRST) | {"net": 1772323200}])), "without a net; it has 1772323200"),
-        (answer(envelope([at_noon(1, FIRST) | {"net": "soon"}])), "a net that is no time: 'soon'"),
-        (answer(envelope([at_noon(1, FIRST) | {"net": "2026-02-30T00:00:00Z"}])), "a net that is no time"),
-        (answer(envelope([at_noon(1, FIRST) | {"net": "0001-01-01T00:00:00+01:00"}])), "a net that is no time"),
+        (answer(envelope(["a launch", None])), "a launch that is 'a launch', not an object"),
+        (answer(envelope([None, None])), "a launch that is None, not an object"),
+        (answer(envelope([{"name": "X", "net": "2026-03-01T00:00:00Z"}, None])), "a launch without an id (name 'X')"),
+        (answer(envelope([at_noon(1, FIRST) | {"id": 17}, None])), "a launch without an id"),
+        (answer(envelope([at_noon(1, FIRST) | {"id": "  "}, None])), "a launch without an id"),
+        (answer(envelope([{"id": "ab-1", "name": "X"}, None])), "launch ab-1 without a net; it has None"),
+        (answer(envelope([at_noon(1, FIRST) | {"net": 1772323200}, None])), "without a net; it has 1772323200"),
+        (answer(envelope([at_noon(1, FIRST) | {"net": "soon"}, None])), "a net that is no time: 'soon'"),
+        (answer(envelope([at_noon(1, FIRST) | {"net": "2026-02-30T00:00:00Z"}, None])), "a net that is no time"),
+        (answer(envelope([at_noon(1, FIRST) | {"net": "0001-01-01T00:00:00+01:00"}, None])), "a net that is no time"),
     ],
     ids=[
         "HTML with 200",

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests.auth import AuthBase
 
-from rocket_assets.network import USER_AGENT, Timeout, cause, described, session, tries, tries_before
+from rocket_assets.network import USER_AGENT, Timeout, cause, described, session, spellings, tries, tries_before
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
 
 SECONDS = 5
@@ -104,6 +104,33 @@ def test_a_head_that_does_not_come_in_time_is_told_as_that() -> None:
     ):
         client.get(server.url(), timeout=Timeout(1, 60))
     assert "had not begun to answer after 0.3 seconds (ROCKET_ASSETS_MAX_SECONDS)" in cause(raised.value)
+
+
+@pytest.mark.parametrize("public_but_for", [None, "http://pictures.example/"], ids=["any host", "public hosts"])
+def test_a_proxy_has_no_more_time_for_the_head_of_an_answer(
+    monkeypatch: pytest.MonkeyPatch, public_but_for: str | None
+) -> None:
+    with (
+        ScriptedServer(lambda _: Answer(drip_head=0.01)) as proxy,
+        session(accept="*/*", retries=0, backoff=0, seconds=0.3, public_but_for=public_but_for) as client,
+    ):
+        monkeypatch.setenv("http_proxy", proxy.url())
+        start = time.monotonic()
+        with pytest.raises(requests.RequestException) as raised:
+            client.get("http://pictures.example/a.png", timeout=Timeout(1, 60))
+        assert time.monotonic() - start < SECONDS
+        assert [request.path for request in proxy.requests] == ["http://pictures.example/a.png"]
+    assert "had not begun to answer" in cause(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["\\" * 10**5, "&#0" * 10**5, "<" * 10**5, "a1b2c3d4" * 10**4], ids=lambda text: text[:8]
+)
+def test_no_text_is_searched_for_a_secret_without_end(text: str) -> None:
+    start = time.monotonic()
+    spellings("a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d0").search(text)
+    cause(OSError(text))
+    assert time.monotonic() - start < SECONDS
 
 
 def test_there_is_a_time_limit_where_nobody_sets_one() -> None:

@@ -80,7 +80,7 @@ def test_launches_at_any_times_cut_into_days_and_read_back_are_the_same_launches
         for start, end in windows:
             for day in library.days(start, end):
                 if day.launches:
-                    archive.write_launches(day.day, day.source, day.launches, day.refused)
+                    archive.write_day(day)
     read = {day: archive.read_launches(day) for day in days}
     assert sorted((launch.row["id"], launch.row["net"]) for day in days for launch in read[day]) == sorted(
         (one["id"], one["net"]) for one in rows
@@ -250,8 +250,7 @@ def ask_everything(url: str, archive: Archive, first: date, last: date) -> None:
     """Bring the launches of these days, as the asset does, and look for what was updated, as the sensor does."""
     with LaunchLibrary(url, backoff=0, retries=0, timeout=QUICK, limits=LIMITS) as library:
         for day in library.days(first, last + timedelta(days=1)):
-            kept = archive.spare(day.day, day.launches, day.refused)
-            archive.write_launches(day.day, day.source, kept, day.refused)
+            archive.write_day(day)
         for page in library.updated():
             changed({}, page.launches)
 

@@ -146,9 +146,10 @@ def test_the_token_is_not_in_what_settings_look_like() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "az", "other"])
-def test_credentials_in_the_name_of_a_bucket_are_refused_and_not_shown(scheme: str) -> None:
+@pytest.mark.parametrize("rest", [f"key:{SECRET}@bucket/prefix", f"bucket?key={SECRET}", f"bucket/prefix#{SECRET}"])
+def test_credentials_in_the_name_of_a_bucket_are_refused_and_not_shown(scheme: str, rest: str) -> None:
     with pytest.raises(WrongSetting) as raised:
-        Settings.read({"ROCKET_ASSETS_STORAGE": f"{scheme}://key:{SECRET}@bucket/prefix"})
+        Settings.read({"ROCKET_ASSETS_STORAGE": f"{scheme}://{rest}"})
     assert "ROCKET_ASSETS_STORAGE" in str(raised.value)
     assert SECRET not in str(raised.value)
 

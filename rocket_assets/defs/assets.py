@@ -6,7 +6,6 @@ launches are asked for and how pictures are fetched is not decided here.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -117,8 +116,7 @@ def launches(
     try:
         for day in launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ():
             try:
-                launches = archive.spare(day.day, day.launches, day.refused)
-                changed = archive.write_launches(day.day, day.source, launches, day.refused)
+                stored, changed = archive.write_day(day)
             except RocketAssetsError as error:
                 errors[day.day] = error
                 continue
@@ -126,8 +124,8 @@ def launches(
             yield recorded(
                 context,
                 day.day,
-                data_version=data_version(launches),
-                metadata=metadata.of_launches(replace(day, launches=launches), storage, changed=changed),
+                data_version=data_version(stored.launches),
+                metadata=metadata.of_launches(stored, storage, changed=changed),
             )
     except Unavailable as error:
         again = wait_for(context, error)

@@ -31,7 +31,7 @@ from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
 from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
 from rocket_assets.storage import Storage, Stored
-from rocket_assets.verification import Level, Problem
+from rocket_assets.verification import Level, Problem, Remedy
 from rocket_assets.verification import verify as verified
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ def verify(start: date | None, end: date | None, level: Level, repair: bool) -> 
     if problems and repair:
         _repair(archive, problems, level, again)
     elif problems:
-        click.echo(f"To mend what can be mended: {again}")
+        if any(problem.remedy is not Remedy.PERSON for problem in problems):
+            click.echo(f"To mend what can be mended: {again}")
         sys.exit(FAILED)
 
 
@@ -193,6 +194,9 @@ def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[P
         size = _size(sum(found.size for found in unnamed))
         told = f"{_count(len(unnamed), 'picture')} of the pool ({size}) named by no manifest: harmless."
         click.echo(f"{told} A launch has shown them before, or a day that could not be read shows them.")
+    if aside := sum(1 for _ in archive.storage.list(keys.DAMAGED)):
+        kept = f"{_count(aside, 'damaged picture')} kept, for want of a whole one:"
+        click.echo(f"{kept} {archive.storage.address(keys.DAMAGED)}")
     said = f"{_count(looked_at, 'day')} and {_count(pictures, 'picture')} looked at ({level})"
     click.echo(f"{said}: {_count(len(problems), 'problem') if problems else 'no problems'}.")
     return problems
@@ -212,15 +216,14 @@ def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: 
     _list(f"{_count(len(mended.lost), 'picture')} could not be had again:", [lost.text for lost in mended.lost])
     _list("What was there of a picture, damaged, is kept:", [archive.storage.address(key) for key in mended.aside])
     _list(f"{_count(len(mended.left), 'problem')} left:", [problem.text for problem in mended.left])
-    if failed and mended.left:
+    if failed:
         click.echo(f"What was whole still is. To go on: {again}", err=True)
-    if failed and mended.lost:
-        day = mended.lost[0].days[0]
+    for day in sorted({day for lost in mended.lost for day in lost.days})[:_MOST_SHOWN]:
         click.echo(f"To try for pictures again: {_called()} backfill {day} {day} --assets launch_images", err=True)
     if any(outcome.interrupted for outcome in outcomes):
         click.echo(f"Stopped by Ctrl-C. What was whole still is. To go on: {again}", err=True)
         sys.exit(INTERRUPTED)
-    if mended.left or mended.lost:
+    if failed or mended.left or mended.lost:
         sys.exit(FAILED)
     click.echo("All of it is mended.")
 

@@ -64,7 +64,7 @@ MAX_PIXELS = Setting(
     "89478485",
     "pixels of one picture, all its frames together; the largest one seen has 11 million",
 )
-MAX_SECONDS = Setting("ROCKET_ASSETS_MAX_SECONDS", "300", "seconds of one download, however steadily it drips")
+MAX_SECONDS = Setting("ROCKET_ASSETS_MAX_SECONDS", "300", "seconds of each try of a download, however it drips")
 
 ALL = (
     API_URL,

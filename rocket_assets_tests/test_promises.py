@@ -1,12 +1,13 @@
 """What users rely on, promise by promise, held against two weeks of the sample library; Dagster takes no part here.
 
-The promises on the API's limit, on secrets and on slips are tested where they are kept.
+The promises on the API's limit (7), on slips (10) and on secrets (11) are tested where they are kept, under that name.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -347,3 +348,12 @@ def test_promise_9_an_empty_day_is_stored_as_an_empty_file_and_verifies(
     for level in ("quick", "full"):
         parts = list(verify(archive, [EMPTY], level=level))
         assert [(part.day, part.problems) for part in parts if part.day or part.problems] == [(EMPTY, [])]
+
+
+def test_each_promise_has_a_test_that_bears_its_name() -> None:
+    tests = [path.read_text() for path in Path(__file__).parent.rglob("test_*.py")]
+    names = [
+        name for text in tests for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE) if "promise_" in name
+    ]
+    numbers = {int(number) for name in names for number in re.findall(r"(?:promise|and)_(\d+)", name)}
+    assert numbers == set(range(1, 12))

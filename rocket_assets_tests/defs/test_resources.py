@@ -59,7 +59,7 @@ def test_a_storage_that_cannot_be_written_stops_a_run_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(("name", "most"), [("launch_library", 1), ("launch_list", 3)])
-def test_runs_ask_one_at_a_time_though_dagster_let_them_all_begin_and_looks_do_not_wait_for_them(
+def test_promise_7_runs_ask_one_at_a_time_though_dagster_let_them_all_begin_and_looks_do_not_wait_for_them(
     name: str, most: int, instance: dg.DagsterInstance
 ) -> None:
     """On SQLite, runs that ask for the pool's one slot at the same moment may all get it."""

@@ -21,7 +21,7 @@ def test_a_range_run_of_both_assets_is_refused_because_dagster_would_skip_the_pi
     assert not project.recorded("launches")
 
 
-def test_a_throttled_run_waits_and_goes_on_where_it_was(storage: Storage, instance: dg.DagsterInstance) -> None:
+def test_promise_7_a_throttled_run_waits_and_then_goes_on(storage: Storage, instance: dg.DagsterInstance) -> None:
     """After a 429 the days already recorded are neither asked for nor recorded again."""
     asked: list[str] = []
 
@@ -72,7 +72,7 @@ def no_time_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["never answers", "answers at last", "throttles for hours", "and both", "and both again"],
 )
 @pytest.mark.usefixtures("no_time_lost")
-def test_a_run_waits_longer_and_longer_for_a_server_and_for_the_throttle_as_long_as_it_says(
+def test_promise_7_a_run_waits_longer_and_longer_for_a_server_and_for_the_throttle_as_long_as_it_says(
     answers: str, waits: list[float], success: bool, storage: Storage, instance: dg.DagsterInstance
 ) -> None:
     """A letter for each time that the step asks: 5 for a 503, 9 for a 429 of an hour, a full stop for an answer."""

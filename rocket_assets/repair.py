@@ -131,16 +131,26 @@ def _save_pictures(storage: Storage, day: date) -> None:
 
 
 def _set_aside(storage: Storage, problem: Problem) -> None:
-    """Keep a damaged picture, under the name of the whole one, until it is known whether that comes back."""
-    if problem.original and storage.find(problem.key):
-        storage.copy(problem.key, keys.damaged_key(problem.original))
+    """Keep a damaged picture until it is known whether the whole one comes back.
+
+    There may be several, each damaged in its own way, and nobody can say which is the best: all are kept.
+    """
+    if not problem.original or not storage.find(problem.key):
+        return
+    try:
+        own = hashlib.sha256(storage.read(problem.key)).hexdigest()
+    except StorageFailed:
+        # A disk may give what is left of it to somebody who tries harder.
+        own = f"unreadable-{hashlib.sha256(problem.key.encode()).hexdigest()}"
+    storage.copy(problem.key, keys.damaged_key(problem.original, own))
 
 
 def _still_aside(storage: Storage) -> list[str]:
     """What is kept aside, after removing what the pool has whole again."""
     aside = {found.key: keys.original_key(found.key) for found in storage.list(keys.DAMAGED)}
-    storage.delete([key for key, original in aside.items() if _is_whole(storage, original)])
-    return sorted(key for key in aside if storage.find(key))
+    whole = {original for original in set(aside.values()) if _is_whole(storage, original)}
+    storage.delete([key for key, original in aside.items() if original in whole])
+    return sorted(key for key, original in aside.items() if original not in whole)
 
 
 def _remove(storage: Storage, unneeded: Collection[str]) -> None:

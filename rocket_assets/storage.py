@@ -77,15 +77,16 @@ def address_key(url: str) -> str:
     return f"{ADDRESSES}{hashlib.sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
 
 
-def damaged_key(original: str) -> str:
-    """Where a damaged picture is kept that should be in the pool under `original`."""
-    return f"{DAMAGED}{original.rpartition('/')[2]}"
+def damaged_key(original: str, own: str) -> str:
+    """Where a damaged picture is kept that should be in the pool under `original`; `own` tells it from others of it."""
+    sha256, _, extension = original.rpartition("/")[2].partition(".")
+    return f"{DAMAGED}{sha256}/{own}.{extension}"
 
 
 def original_key(damaged: str) -> str:
     """Where the pool has the picture, if it has it, that is kept damaged under this key."""
-    sha256, _, extension = damaged.removeprefix(DAMAGED).partition(".")
-    return pool_key(sha256, extension)
+    sha256, _, own = damaged.removeprefix(DAMAGED).partition("/")
+    return pool_key(sha256, own.rpartition(".")[2])
 
 
 def day_of(key: str) -> date | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,10 +20,26 @@ from rocket_assets.verification import Level, Problem, Remedy, verify
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
 from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, Pictures, bring, launch, tree
 from rocket_assets_tests.test_images import picture, with_a_flipped_bit
-from rocket_assets_tests.test_verification import ALL, EMPTY, FILE, FOLDER, POOL, flip, problems, remove, replace, stale
+from rocket_assets_tests.test_verification import (
+    ALL,
+    EMPTY,
+    FILE,
+    FOLDER,
+    POOL,
+    BadSector,
+    flip,
+    problems,
+    remove,
+    replace,
+    stale,
+)
 
 OTHER = f"{keys.images_folder(NEXT)}rocket-4-payload-00000004.png"
-ASIDE = keys.damaged_key(POOL)
+
+
+def aside(world: World) -> list[str]:
+    """Where what is in the pool now would be kept, if it is damaged."""
+    return [keys.damaged_key(POOL, hashlib.sha256(world.archive.storage.read(POOL)).hexdigest())]
 
 
 @dataclass
@@ -149,7 +166,7 @@ def test_what_is_damaged_everywhere_and_gone_from_its_address_is_lost_but_kept_a
     """One flipped bit is better than no picture, and the day says why it has none."""
     for key in (FILE, OTHER, POOL):
         flip(anywhere.archive, key)
-    damaged = anywhere.archive.storage.read(FILE)
+    damaged, expected = anywhere.archive.storage.read(FILE), aside(anywhere)
     del anywhere.pictures.answers["/1.png"]
     mended = anywhere.mend()
     assert mended.left == []
@@ -158,8 +175,8 @@ def test_what_is_damaged_everywhere_and_gone_from_its_address_is_lost_but_kept_a
         "2026-03-06: Rocket 4 | Payload is without its picture",
     ]
     assert "404" in mended.lost[0].text
-    assert mended.aside == [ASIDE]
-    assert anywhere.archive.storage.read(ASIDE) == damaged
+    assert mended.aside == expected
+    assert anywhere.archive.storage.read(*expected) == damaged
     # It is no problem for ever.
     assert problems(anywhere.archive, "full") == []
     assert not anywhere.archive.storage.find(POOL)
@@ -168,12 +185,41 @@ def test_what_is_damaged_everywhere_and_gone_from_its_address_is_lost_but_kept_a
 def test_what_is_kept_aside_goes_when_it_is_there_again(world: World) -> None:
     for key in (FILE, OTHER, POOL):
         flip(world.archive, key)
-    gone = world.pictures.answers.pop("/1.png")
-    assert world.mend().aside == [ASIDE]
+    gone, expected = world.pictures.answers.pop("/1.png"), aside(world)
+    assert world.mend().aside == expected
     world.pictures.answers["/1.png"] = gone
     bring(world.archive, DAY, NEXT)
     assert mend(world.archive, [], world.bring).aside == []
-    assert not world.archive.storage.find(ASIDE)
+    assert list(world.archive.storage.list(keys.DAMAGED)) == []
+
+
+def test_of_several_damaged_copies_each_is_kept_and_all_go_when_the_picture_is_there_again(anywhere: World) -> None:
+    """Nobody can say which is the best one: the last to be found may be the worst."""
+    storage = anywhere.archive.storage
+    kept = {FILE: with_a_flipped_bit(picture(shade=1), 100), OTHER: b"", POOL: picture(shade=1)[:20]}
+    for key, body in kept.items():
+        replace(anywhere.archive, key, body)
+    gone = anywhere.pictures.answers.pop("/1.png")
+    mended = anywhere.mend()
+    assert sorted(storage.read(key) for key in mended.aside) == sorted(kept.values())
+    assert {keys.original_key(key) for key in mended.aside} == {POOL}
+    assert mend(anywhere.archive, [], anywhere.bring).aside == mended.aside
+    anywhere.pictures.answers["/1.png"] = gone
+    bring(anywhere.archive, DAY, NEXT)
+    assert mend(anywhere.archive, [], anywhere.bring).aside == []
+    assert list(storage.list(keys.DAMAGED)) == []
+
+
+def test_a_damaged_picture_that_cannot_be_read_is_kept_for_who_tries_harder(world: World) -> None:
+    for key in (FILE, OTHER, POOL):
+        flip(world.archive, key)
+    damaged = world.archive.storage.read(FILE)
+    del world.pictures.answers["/1.png"]
+    world.archive = Archive(storage := BadSector(world.archive.storage.uri))
+    storage.unreadable = (FILE,)
+    (unreadable,) = [key for key in world.mend().aside if "unreadable" in key]
+    assert storage.read(unreadable) == damaged
+    assert keys.original_key(unreadable) == POOL
 
 
 def test_a_picture_that_one_day_has_whole_comes_back_everywhere_without_its_server(anywhere: World) -> None:
@@ -245,10 +291,10 @@ def test_a_damaged_picture_that_no_day_shows_is_put_aside_and_a_whole_one_stays(
     anywhere.archive.write_launches(DAY, SOURCE, [launch(3)])
     bring(anywhere.archive, DAY, NEXT)
     flip(anywhere.archive, POOL)
-    damaged = anywhere.archive.storage.read(POOL)
+    damaged, expected = anywhere.archive.storage.read(POOL), aside(anywhere)
     mended = anywhere.mend()
-    assert (mended.left, mended.aside, anywhere.brought) == ([], [ASIDE], [])
-    assert anywhere.archive.storage.read(ASIDE) == damaged
+    assert (mended.left, mended.aside, anywhere.brought) == ([], expected, [])
+    assert anywhere.archive.storage.read(*expected) == damaged
     assert anywhere.archive.storage.find(inspect(picture("JPEG", 2), "").key)
 
 

@@ -282,7 +282,7 @@ def test_whatever_a_key_is_made_for_it_is_one(day: date, sha256: bytes, extensio
         keys.launches_key(day),
         keys.manifest_key(day),
         keys.pool_key(sha256.hex(), extension),
-        keys.damaged_key(keys.pool_key(sha256.hex(), extension)),
+        keys.damaged_key(keys.pool_key(sha256.hex(), extension), sha256.hex()),
         keys.address_key(url),
     }
     assert all(store.write(key, key.encode()) for key in made)

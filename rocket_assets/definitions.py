@@ -22,7 +22,7 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
     The clock is that of the sensors; inside an asset there is none.
     """
     return dg.Definitions(
-        assets=[assets.library, assets.launches, assets.launch_images, assets.archive],
+        assets=[assets.library, assets.launches, assets.launch_images, assets.whole_archive],
         asset_checks=[checks.stored_days_are_whole],
         jobs=[jobs.bring_launches, jobs.verify_stored_days],
         schedules=[schedules.launches_around_today(settings), schedules.stored_days_each_night()],

@@ -81,7 +81,7 @@ library = dg.AssetSpec(
 )
 
 
-archive = dg.AssetSpec(
+whole_archive = dg.AssetSpec(
     "archive",
     deps=["launch_images"],
     description="All that is stored, in the folder or bucket of ROCKET_ASSETS_STORAGE: the days of launches, their "

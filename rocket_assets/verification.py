@@ -14,12 +14,11 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
-from math import ceil
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive, Manifest
@@ -32,15 +31,17 @@ from rocket_assets.storage import Storage, Stored
 
 Level = Literal["quick", "full"]
 Depth = Literal["sizes", "digests", "decoding"]
+_ByDay = dict[date | None, list[Stored]]
+_Thing = TypeVar("_Thing")
 
-NIGHTS = 60
-"""After so many nights each stored day has been looked at."""
+SAMPLES = 64
+"""After so many samples each stored day has been looked at."""
 
-_DAYS_A_NIGHT = 420
-"""In an archive that is too small for all the nights; in the largest they are as many."""
+_DAYS_A_SAMPLE = 400
+"""At most, as long as `SAMPLES` are enough for that: until 2027 they are for every day since the first launch."""
 
 _DAYS_TOGETHER = 28
-"""Neighbouring days come in the same night, so that a launch is found that has slipped and stands on two of them."""
+"""Neighbouring days come in the same sample, so that a launch is found that has slipped and stands on two of them."""
 
 _ACCEPTED = replace(LIMITS, pixels=sys.maxsize)
 """What has the digest of a stored picture was accepted once, whatever the settings allowed then."""
@@ -80,22 +81,14 @@ class Problem:
     original: str = ""
 
 
-def stored_days(archive: Archive) -> list[date]:
-    """The days of which anything is stored, in order.
+def sample(days: Collection[date], number: int) -> list[date]:
+    """Those of the stored days that are in the sample of this number; any `SAMPLES` in a row have each day in one.
 
-    Raises:
-        StorageFailed: the storage cannot be listed.
+    That is so while the archive grows, too: a small one comes round sooner, but always in a power of two of samples, so
+    that a day of the sample 5 of 64 is in every one that is 5 of 2, of 4, of 8.
     """
-    return sorted(day for day in _stored_by_day(archive.storage) if day)
-
-
-def sample(days: Collection[date], night: date) -> list[date]:
-    """Those of the stored days that are looked at in a night: each of them once in so many nights, `NIGHTS` at most.
-
-    It depends on nothing but the day, the night and the size of the archive: a new day moves no other to another night.
-    """
-    nights = max(1, min(NIGHTS, ceil(len(days) / _DAYS_A_NIGHT)))
-    return sorted(day for day in days if (day.toordinal() // _DAYS_TOGETHER - night.toordinal()) % nights == 0)
+    samples = min(SAMPLES, 1 << ((len(days) - 1) // _DAYS_A_SAMPLE).bit_length()) if days else 1
+    return sorted(day for day in days if (day.toordinal() // _DAYS_TOGETHER - number) % samples == 0)
 
 
 def misplaced_launches(archive: Archive, day: date) -> list[str]:
@@ -227,31 +220,60 @@ def verify(archive: Archive, days: Collection[date] | None = None, *, level: Lev
     Raises:
         StorageFailed: the storage cannot be listed.
     """
-    storage = archive.storage
-    by_day = _stored_by_day(storage)
+    by_day = _stored_by_day(archive.storage)
+    if days is not None:
+        yield from _verify_days(_Look(archive, level), by_day, days)
+        return
     look = _Look(archive, level)
-    for day in sorted(day for day in by_day if day) if days is None else sorted(set(days)):
-        yield look.at_day(day, by_day.get(day, []))
+    yield from _each_day(look, by_day, (day for day in by_day if day))
+    yield look.at_whole_pool()
+    yield Verified(None, problems=[_foreign(key) for key in sorted(found.key for found in by_day.get(None, []))])
+    yield Verified(None, problems=[_leftover(key) for key in _leftovers(archive.storage)])
+
+
+def verify_sample(archive: Archive, number: int, again: Collection[date] = ()) -> Iterator[Verified]:
+    """Read every file of the stored days that are in a sample, and of those that are to be looked at again.
+
+    Raises:
+        StorageFailed: the storage cannot be listed.
+    """
+    by_day = _stored_by_day(archive.storage)
+    days = sample([day for day in by_day if day], number)
+    return _verify_days(_Look(archive, "full"), by_day, {*days, *again})
+
+
+def _verify_days(look: _Look, by_day: _ByDay, days: Collection[date]) -> Iterator[Verified]:
+    yield from _each_day(look, by_day, days)
+    yield look.at_pool()
+    of_days = [key for key in _leftovers(look.storage) if keys.day_of(_written(key)) in days]
+    yield Verified(None, problems=[_leftover(key) for key in of_days])
+
+
+def _each_day(look: _Look, by_day: _ByDay, days: Iterable[date]) -> Iterator[Verified]:
+    for day in sorted(set(days)):
+        seen = look.at_day(day, by_day.get(day, []))
+        # Since everything was listed, a run may have brought the day.
+        yield look.at_day_again(day) if seen.problems else seen
     yield look.at_launches_on_two_days()
-    yield look.at_pool(everything=days is None)
-    foreign = by_day.get(None, []) if days is None else []
-    yield Verified(None, problems=[_foreign(key) for key in sorted(found.key for found in foreign)])
-    leftovers = [key for key in storage.leftovers() if days is None or keys.day_of(_written(key)) in days]
-    yield Verified(None, problems=[_leftover(key) for key in sorted(leftovers)])
 
 
 class _Look:
     """One look at an archive: what has been seen so far, and what is to be said of it."""
 
     def __init__(self, archive: Archive, level: Level) -> None:
+        self.storage = archive.storage
         self._archive = archive
         self._level = level
         self._pictures = Pictures(archive.storage, "decoding" if level == "full" else "sizes")
-        self._named: dict[Picture, list[date]] = {}
-        """The days that show a picture."""
-        self._standing: dict[str, list[date]] = {}
-        """The days on which a launch stands, by its id."""
-        self._names: dict[str, str] = {}
+        self._shown: dict[date, set[Picture]] = {}
+        """The pictures that a day shows."""
+        self._standing: dict[date, Mapping[str, str]] = {}
+        """The launches that stand on a day: their names by their ids."""
+
+    def at_day_again(self, day: date) -> Verified:
+        """One day, as it is by now."""
+        launches = self.storage.find(keys.launches_key(day))
+        return self.at_day(day, [*([launches] if launches else []), *self.storage.list(keys.images_folder(day))])
 
     def at_day(self, day: date, stored: Collection[Stored]) -> Verified:
         """One day, given what is stored of it."""
@@ -259,22 +281,22 @@ class _Look:
         try:
             manifest = self._archive.read_manifest(day)
         except RocketAssetsError as error:
-            self._stands(day, {launch.id: launch.name for launch in launches or ()})
+            self._standing[day] = {launch.id: launch.name for launch in launches or ()}
+            self._shown[day] = set()
             key = keys.manifest_key(day)
             missing = f"{key} is missing: bring the pictures of {day}."
             text = missing if isinstance(error, Missing) else str(error)
             return Verified(day, problems=[*problems, Problem(text, Remedy.PICTURES, (day,), key)])
         if launches is None:
-            self._stands(day, {entry.launch_id: entry.launch_name for entry in manifest.entries})
+            self._standing[day] = {entry.launch_id: entry.launch_name for entry in manifest.entries}
         else:
-            self._stands(day, {launch.id: launch.name for launch in launches})
+            self._standing[day] = {launch.id: launch.name for launch in launches}
             if not problems and data_version(launches) != manifest.launches_version:
                 key = keys.manifest_key(day)
                 text = f"{key} is older than the launches of {day}: bring the pictures of {day}."
                 problems.append(Problem(text, Remedy.PICTURES, (day,), key))
         shown = [entry.picture for entry in manifest.entries if entry.picture]
-        for picture in shown:
-            self._named.setdefault(picture, []).append(day)
+        self._shown[day] = set(shown)
         images = [found for found in stored if found.key.startswith(keys.IMAGES)]
         return Verified(day, len(shown), problems + self._pictures.of_day(manifest, images))
 
@@ -296,35 +318,37 @@ class _Look:
         wrong = _misplaced(launches, day) + _repeated(launches)
         return [problem(f"{key}: {text}") for text in wrong], launches
 
-    def _stands(self, day: date, launches: Mapping[str, str]) -> None:
-        self._names.update(launches)
-        for launch_id in launches:
-            self._standing.setdefault(launch_id, []).append(day)
-
     def at_launches_on_two_days(self) -> Verified:
         """Launches that stand on more than one of the days looked at: they have slipped, and the old day was kept."""
+        # One of the days may have been looked at before a launch has slipped, and the other one after it.
+        for day in {day for days in self._on_two_days().values() for day in days}:
+            self.at_day_again(day)
         return Verified(
             None,
             problems=[
                 Problem(
-                    f"{self._names[launch_id]} ({launch_id}) stands on {' and on '.join(map(str, days))}.",
+                    f"{self._standing[days[0]][launch_id]} ({launch_id}) stands on {' and on '.join(map(str, days))}.",
                     Remedy.LAUNCHES,
                     tuple(days),
                 )
-                for launch_id, days in self._standing.items()
-                if len(days) > 1
+                for launch_id, days in self._on_two_days().items()
             ],
         )
 
-    def at_pool(self, *, everything: bool) -> Verified:
-        """The pictures that were named on the days looked at; and all else that lies in the pool, with everything."""
-        stored = {found.key: found for found in self._archive.storage.list(keys.POOL)}
-        problems, unnamed = list[Problem](), list[Stored]()
-        for picture, days in sorted(self._named.items(), key=lambda item: item[0].key):
-            if wrong := self._pictures.compare(stored.get(picture.key), picture.key, picture):
-                problems.append(Problem(wrong, Remedy.POOL, tuple(days), picture.key, picture.key))
-        named = {picture.key for picture in self._named}
-        for key in sorted(stored.keys() - named) if everything else ():
+    def _on_two_days(self) -> dict[str, list[date]]:
+        standing = _turned(self._standing)
+        return {launch_id: days for launch_id, days in standing.items() if len(days) > 1}
+
+    def at_pool(self) -> Verified:
+        """The pictures of the pool that the days looked at show."""
+        return Verified(None, problems=list(self._missed_in_pool(self.storage.find)))
+
+    def at_whole_pool(self) -> Verified:
+        """The pictures that the days looked at show, and all else that lies in the pool."""
+        stored = {found.key: found for found in self.storage.list(keys.POOL)}
+        problems, unnamed = list(self._missed_in_pool(stored.get)), list[Stored]()
+        named = {picture.key for picture in _turned(self._shown)}
+        for key in sorted(stored.keys() - named):
             name = _POOL_NAME.fullmatch(key)
             if not name and not _ADDRESS_NAME.fullmatch(key):
                 problems.append(_foreign(key))
@@ -334,10 +358,15 @@ class _Look:
                 unnamed.append(stored[key])
         return Verified(None, problems=problems, unnamed=unnamed)
 
+    def _missed_in_pool(self, find: Callable[[str], Stored | None]) -> Iterator[Problem]:
+        for picture, days in sorted(_turned(self._shown).items(), key=lambda item: item[0].key):
+            if wrong := self._pictures.compare(find(picture.key), picture.key, picture):
+                yield Problem(wrong, Remedy.POOL, tuple(days), picture.key, picture.key)
+
     def _damage(self, key: str, sha256: str | None) -> str:
         """What is wrong with a picture of the pool that no manifest names, or with what is known of an address."""
         try:
-            body = self._archive.storage.read(key)
+            body = self.storage.read(key)
             if sha256 is None:
                 unseal(body, key)
             elif hashlib.sha256(body).hexdigest() != sha256:
@@ -347,13 +376,28 @@ class _Look:
         return ""
 
 
-def _stored_by_day(storage: Storage) -> dict[date | None, list[Stored]]:
+def _turned(by_day: Mapping[date, Iterable[_Thing]]) -> dict[_Thing, list[date]]:
+    """The days on which each thing is, in order."""
+    days: dict[_Thing, list[date]] = {}
+    for day, things in sorted(by_day.items()):
+        for thing in things:
+            days.setdefault(thing, []).append(day)
+    return days
+
+
+def _stored_by_day(storage: Storage) -> _ByDay:
     """All that is stored of launches and images, by the day that it belongs to; None holds what belongs to none."""
-    by_day: dict[date | None, list[Stored]] = {}
+    by_day: _ByDay = {}
     for prefix in (keys.LAUNCHES, keys.IMAGES):
         for found in storage.list(prefix):
             by_day.setdefault(keys.day_of(found.key), []).append(found)
     return by_day
+
+
+def _leftovers(storage: Storage) -> list[str]:
+    """What writes have left behind, in order, but not what is being written just now."""
+    found = set(storage.leftovers())
+    return sorted(found.intersection(storage.leftovers())) if found else []
 
 
 def _foreign(key: str) -> Problem:

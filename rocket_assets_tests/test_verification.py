@@ -11,8 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from rocket_assets import storage as keys
@@ -21,9 +19,9 @@ from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import StorageFailed
 from rocket_assets.images import inspect
 from rocket_assets.network import LIMITS
-from rocket_assets.storage import Storage
+from rocket_assets.storage import Storage, Stored
 from rocket_assets.verification import (
-    NIGHTS,
+    SAMPLES,
     Level,
     Pictures,
     Problem,
@@ -32,8 +30,8 @@ from rocket_assets.verification import (
     misplaced_launches,
     repeated_launches,
     sample,
-    stored_days,
     verify,
+    verify_sample,
 )
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
 from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, bring, launch
@@ -376,10 +374,10 @@ def test_what_belongs_to_no_day_is_looked_at_with_everything_only(archive: Archi
 
 
 def test_the_stored_days_are_those_of_which_anything_is_stored(archive: Archive) -> None:
-    assert stored_days(archive) == [DAY, NEXT, EMPTY]
     remove(keys.launches_key(DAY))(archive)
     add("launches/2026/x.csv")(archive)
-    assert stored_days(archive) == [DAY, NEXT, EMPTY]
+    assert [part.day for part in verify(archive) if part.day] == [DAY, NEXT, EMPTY]
+    assert [part.day for part in verify_sample(archive, 0) if part.day] == [DAY, NEXT, EMPTY]
 
 
 @pytest.mark.parametrize(("harm", "expected"), [each[:2] for each in ALL.values()], ids=list(ALL))
@@ -395,43 +393,40 @@ def test_a_bucket_is_verified_like_a_folder(archive: Archive, harm: Callable[[Ar
 
 # A night's sample
 
-DAYS = st.sets(st.dates(date(1957, 10, 4), date(2030, 12, 31)), max_size=2000)
+HISTORY = [date(1957, 10, 4) + timedelta(days=number) for number in range(30_000)]
 
 
-@given(DAYS, st.dates(date(2000, 1, 1), date(2100, 1, 1)))
-def test_the_nights_come_round_to_each_day_once(days: set[date], first: date) -> None:
-    nights = [first + timedelta(days=n) for n in range(NIGHTS)]
-    times = Counter(day for night in nights for day in sample(days, night))
-    assert set(times) == days
-    # Fewer days come round sooner, each of them equally often, or once more where the nights are not a multiple.
-    assert len(set(times.values())) <= 2
+@pytest.mark.parametrize("count", [0, 1, 400, 401, 801, 1_201, 12_801, 30_000])
+def test_the_samples_come_round_to_each_day_equally_often(count: int) -> None:
+    times = Counter(day for number in range(7, 7 + SAMPLES) for day in sample(HISTORY[:count], number))
+    assert set(times) == set(HISTORY[:count])
+    assert len(set(times.values())) <= 1
 
 
-@given(DAYS, st.dates(date(2000, 1, 1), date(2100, 1, 1)))
-def test_a_new_day_moves_no_other_to_another_night(days: set[date], night: date) -> None:
-    new = date(2031, 1, 1)
-    before, after = sample(days, night), sample(days | {new}, night)
-    assert after == before or len(days) % 420 == 0 or after == [*before, new]
+@pytest.mark.parametrize("after", [1, 31, 47, 63])
+@pytest.mark.parametrize("count", [400, 800, 1_200, 6_400, 12_800])
+def test_the_samples_come_round_to_each_day_though_the_archive_grows_meanwhile(count: int, after: int) -> None:
+    sizes = [count if number < after else count + 1 for number in range(SAMPLES)]
+    looked_at = {day for number, size in enumerate(sizes) for day in sample(HISTORY[:size], number)}
+    assert looked_at >= set(HISTORY[:count])
 
 
-@pytest.mark.parametrize("count", [25_000, 25_200, 30_000])
-def test_the_whole_history_is_spread_evenly_over_the_nights(count: int) -> None:
-    days = [date(1957, 10, 4) + timedelta(days=n) for n in range(count)]
-    nights = [sample(days, date(2026, 1, 1) + timedelta(days=n)) for n in range(NIGHTS)]
-    assert sum(map(len, nights)) == count
-    assert max(map(len, nights)) - min(map(len, nights)) <= 56
+@pytest.mark.parametrize("count", [12_801, 25_000, 25_600, 30_000])
+def test_the_whole_history_is_spread_evenly_over_the_samples(count: int) -> None:
+    samples = [sample(HISTORY[:count], number) for number in range(SAMPLES)]
+    assert sum(map(len, samples)) == count
+    assert max(map(len, samples)) - min(map(len, samples)) <= 56
 
 
-def test_a_small_archive_is_looked_at_whole_each_night() -> None:
-    days = [DAY + timedelta(days=n) for n in range(300)]
-    assert sample(days, DAY) == sample(days, NEXT) == days
+def test_a_small_archive_is_looked_at_whole_each_time() -> None:
+    days = HISTORY[:400]
+    assert sample(days, 0) == sample(days, 1) == days
 
 
 def test_neighbouring_days_come_in_the_same_night() -> None:
     """Two of them may hold the same launch."""
-    days = [date(1957, 10, 4) + timedelta(days=n) for n in range(25_000)]
-    together = sum(b - a == timedelta(days=1) for a, b in pairwise(sample(days, DAY)))
-    assert together > 0.95 * len(sample(days, DAY))
+    together = sum(b - a == timedelta(days=1) for a, b in pairwise(sample(HISTORY, 0)))
+    assert together > 0.95 * len(sample(HISTORY, 0))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -502,6 +497,78 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_the_rest_is_still_looked_at
     said = problems(Archive(storage), "full")
     assert len([problem for problem in said if "Input/output error" in problem]) == 1
     assert f"{keys.images_folder(NEXT)}rocket-4-payload-00000004.png is missing." in said
+
+
+class Busy(Storage):
+    """A folder in which a run brings something as soon as everything has been listed."""
+
+    run: Callable[[], object] | None = None
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        yield from super().list(prefix)
+        if prefix == keys.IMAGES and self.run:
+            run, self.run = self.run, None
+            run()
+
+
+def another_picture(archive: Archive) -> None:
+    with ScriptedServer(Script({"/3.png": picture(shade=3)})) as server:
+        archive.write_launches(NEXT, SOURCE, [launch(4, server.url("/3.png"), day=NEXT)])
+        bring(archive, NEXT)
+
+
+def a_slip(archive: Archive) -> None:
+    """The launch leaves a day that is looked at before the day to which it goes."""
+    archive.write_launches(NEXT, SOURCE, [])
+    archive.write_launches(EMPTY, SOURCE, [launch(4, day=EMPTY)])
+    bring(archive, NEXT, EMPTY)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("run", [another_picture, a_slip])
+def test_what_a_run_brings_at_the_same_time_is_no_problem(
+    archive: Archive, run: Callable[[Archive], object], level: Level
+) -> None:
+    storage = Busy(archive.storage.uri)
+    storage.run = lambda: run(archive)
+    assert problems(Archive(storage), level) == []
+    assert storage.run is None
+
+
+def test_a_launch_that_slips_between_the_looks_at_its_two_days_stands_on_one(archive: Archive) -> None:
+    parts = verify(archive, level="full")
+    assert [next(parts).day, next(parts).day] == [DAY, NEXT]
+    a_slip(archive)
+    assert [problem for part in parts for problem in part.problems] == []
+
+
+def test_what_is_being_written_just_now_was_not_left_behind(archive: Archive) -> None:
+    half = Path(archive.storage.address(f"{POOL}#1"))
+
+    class Writing(Storage):
+        def leftovers(self, prefix: str = "") -> Iterator[str]:
+            found = list[str](super().leftovers(prefix))
+            half.unlink(missing_ok=True)
+            return iter(found)
+
+    half.write_bytes(b"half")
+    assert problems(Archive(Writing(archive.storage.uri)), "quick") == []
+
+
+def test_a_sample_is_looked_at_with_what_is_to_be_looked_at_again_and_listed_once(archive: Archive) -> None:
+    listed = list[str]()
+
+    class Watched(Storage):
+        def list(self, prefix: str = "") -> Iterator[Stored]:
+            listed.append(prefix)
+            return super().list(prefix)
+
+    later = EMPTY + timedelta(days=1)
+    parts = list(verify_sample(Archive(Watched(archive.storage.uri)), 0))
+    assert ([part.day for part in parts if part.day], listed) == ([DAY, NEXT, EMPTY], [keys.LAUNCHES, keys.IMAGES])
+    parts = list(verify_sample(archive, 0, {NEXT, later}))
+    assert [part.day for part in parts if part.day] == [DAY, NEXT, EMPTY, later]
+    assert [problem.days for part in parts for problem in part.problems] == [(later,), (later,)]
 
 
 def test_verifying_writes_nothing(archive: Archive) -> None:

@@ -11,29 +11,35 @@ part of their runs, and what a night has found would be gone from the UI with th
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import date
 
 import dagster as dg
 
 from rocket_assets.archive import Archive
-from rocket_assets.defs.runs import NIGHT, failure
+from rocket_assets.defs.conditions import days_behind
+from rocket_assets.defs.runs import RETRYABLE, failure
 from rocket_assets.errors import RocketAssetsError
 from rocket_assets.storage import Storage
 from rocket_assets.verification import (
-    NIGHTS,
+    SAMPLES,
     Pictures,
     Problem,
+    Remedy,
     launches_without_image,
     misplaced_launches,
     refused_rows,
     repeated_launches,
-    sample,
-    stored_days,
-    verify,
+    verify_sample,
 )
 
 # Problems shown in one evaluation; more would only make the page long.
 _MAX_SHOWN = 100
+
+_FAILING = "days that fail"
+_LOOK = "number of the look"
+
+_LOOKS_BACK = 100
+"""Among so many, one that came to a result is sought."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Check:
         failing = sorted({day.isoformat() for day, _ in problems})
         metadata = _looked_at(looked_at)
         if problems:
-            metadata["days that fail"] = dg.MetadataValue.json(failing)
+            metadata[_FAILING] = dg.MetadataValue.json(failing)
             metadata["problems"] = dg.MetadataValue.table(
                 [dg.TableRecord({"day": str(day), "problem": text}) for day, text in problems[:_MAX_SHOWN]]
             )
@@ -114,47 +120,82 @@ def evaluate(checks: Iterable[Check], archive: Archive, days: Iterable[date]) ->
         yield check.evaluate(archive, brought)
 
 
-@dg.asset_check(
+WHOLE = dg.AssetCheckSpec(
+    "stored_days_are_whole",
     asset="archive",
-    description=f"A sample of the stored days, another each night, is what was written, to the last bit; in {NIGHTS} "
-    "nights at most, each of them has been looked at. What is not is named, with the command that mends it.",
+    description=f"A sample of the stored days, another each night, is what was written, to the last bit, and so are "
+    f"the days that failed before; in {SAMPLES} looks, each of them has been looked at. What is not is named, with the "
+    "command that mends it, until that is done, and the run fails.",
 )
+
+
+@dg.multi_asset_check(specs=[WHOLE])
 def stored_days_are_whole(
     context: dg.AssetCheckExecutionContext, stored: dg.ResourceParam[Storage]
-) -> dg.AssetCheckResult:
-    """Verify the days of the night that the run is of."""
-    archive, night = Archive(stored), _night(context)
+) -> Iterator[dg.AssetCheckResult]:
+    """Verify the next sample, and what the last look has found not to be whole.
+
+    Days whose pictures are still to follow their launches are not yet as they will be. What is to be brought for them
+    is counted, and is no rot.
+    """
+    last = _last_look(context.instance)
     try:
-        days = sample(stored_days(archive), night)
-        parts = list(verify(archive, days, level="full"))
+        parts = list(verify_sample(Archive(stored), last.number + 1, last.failing))
     except RocketAssetsError as error:
         raise failure(error) from error
-    problems = [problem for part in parts for problem in part.problems]
+    days = [part.day for part in parts if part.day]
+    found = [problem for part in parts for problem in part.problems]
+    behind = _pictures_to_follow(context.instance) if found else set[date]()
+    to_follow = {problem.days[0] for problem in found if problem.remedy is Remedy.PICTURES} & behind
+    problems = [each for each in found if each.remedy is not Remedy.PICTURES or each.days[0] not in to_follow]
+    failing = sorted({day.isoformat() for problem in problems for day in problem.days})
     metadata = _looked_at(days) | {
         "pictures": dg.MetadataValue.int(sum(part.pictures for part in parts)),
-        "night": dg.MetadataValue.text(str(night)),
+        "pictures to follow": dg.MetadataValue.int(len(to_follow)),
+        _LOOK: dg.MetadataValue.int(last.number + 1),
     }
     if problems:
+        metadata[_FAILING] = dg.MetadataValue.json(failing)
         metadata["problems"] = dg.MetadataValue.table([_record(problem) for problem in problems[:_MAX_SHOWN]])
-    failing = {day for problem in problems for day in problem.days}
-    return dg.AssetCheckResult(
+    said = f"{len(failing)} of {len(days)} days fail."
+    yield dg.AssetCheckResult(
+        check_name=WHOLE.name,
+        asset_key=WHOLE.asset_key,
         passed=not problems,
         metadata=metadata,
-        description=f"{len(failing)} of {len(days)} days fail." if failing else None,
+        description=said if failing else None,
     )
+    if problems:
+        # Of a run that fails, people are told.
+        named = "\n".join(f"- {problem.text}" for problem in problems[:_MAX_SHOWN])
+        raise dg.Failure(f"{said}\n{named}", metadata={RETRYABLE: False}, allow_retries=False)
 
 
-def _night(context: dg.AssetCheckExecutionContext) -> date:
-    """The night that the run is of: as the schedule says, or else that in which somebody has started it by hand."""
-    if night := context.run.tags.get(NIGHT):
-        try:
-            return date.fromisoformat(night)
-        except ValueError:
-            raise dg.Failure(f"The tag {NIGHT} is {night!r}; what fits is a day, as 2024-12-05.") from None
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    if record is None:
-        raise dg.Failure(f"Run {context.run.run_id} is not on record, and no tag {NIGHT} says which night it is of.")
-    return record.create_timestamp.astimezone(UTC).date()
+@dataclass(frozen=True)
+class _Look:
+    """What is known of a look at a sample: its number, and the days that it found not to be whole."""
+
+    number: int = -1
+    failing: frozenset[date] = frozenset()
+
+
+def _last_look(instance: dg.DagsterInstance) -> _Look:
+    """The newest look that came to a result; there may be others since, which could not look."""
+    for record in instance.event_log_storage.get_asset_check_execution_history(WHOLE.key, limit=_LOOKS_BACK):
+        event = record.event and record.event.dagster_event
+        if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            said = event.asset_check_evaluation_data.metadata
+            number, failing = (said[name].value if name in said else None for name in (_LOOK, _FAILING))
+            return _Look(
+                number if isinstance(number, int) else -1,
+                frozenset(date.fromisoformat(str(day)) for day in (failing if isinstance(failing, list) else ())),
+            )
+    return _Look()
+
+
+def _pictures_to_follow(instance: dg.DagsterInstance) -> set[date]:
+    behind = days_behind(instance, dg.AssetKey("launches"), dg.AssetKey("launch_images"))
+    return {date.fromisoformat(day) for day in behind}
 
 
 def _looked_at(days: Collection[date]) -> dict[str, dg.MetadataValue]:

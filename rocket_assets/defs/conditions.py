@@ -57,7 +57,7 @@ class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
         instance, now = context.asset_graph_view.instance, context.evaluation_time
         # In this order, because a run that ends in between has recorded its days by then.
         under_way = _days_of_commands(instance, now) | _days_of_runs(instance, context.key)
-        behind = _days_behind(instance, self.launches, context.key) - under_way
+        behind = days_behind(instance, self.launches, context.key) - under_way
         if behind:
             behind -= _tried_in_vain(instance, self.launches, context.key, behind, now)
         true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
@@ -66,7 +66,7 @@ class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
         return dg.AutomationResult(context, true_subset)
 
 
-def _days_behind(instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey) -> set[str]:
+def days_behind(instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey) -> set[str]:
     """The days whose pictures were not brought for the launches that they have now, or not at all."""
     log = instance.event_log_storage
     wanted = log.get_latest_tags_by_partition(launches, _MATERIALIZED, [DATA_VERSION])

@@ -29,9 +29,6 @@ DATA_VERSION = "dagster/data_version"
 BECAUSE = "rocket_assets/because"
 """The tag of a run that nobody started by hand: why it was started."""
 
-NIGHT = "rocket_assets/night"
-"""The tag of a run that verifies: of which night it is, which says what is looked at."""
-
 COMMAND = "rocket_assets/command"
 """The tag of a run that a command of ours has started in its own process."""
 

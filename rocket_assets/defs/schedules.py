@@ -6,9 +6,9 @@ import dagster as dg
 
 from rocket_assets.defs.jobs import bring_launches, verify_stored_days
 from rocket_assets.defs.partitions import bounds
-from rocket_assets.defs.runs import BECAUSE, NIGHT, tags_for_days
+from rocket_assets.defs.runs import BECAUSE, tags_for_days
 from rocket_assets.settings import Settings
-from rocket_assets.verification import NIGHTS
+from rocket_assets.verification import SAMPLES
 
 DAYS_BACK = 2
 """The outcome of a launch is known within a day; the other one is for a day on which nothing ran."""
@@ -57,14 +57,14 @@ def stored_days_each_night() -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Each night at 02:40 UTC: is a sample of the stored days still what was written? In "
-        f"{NIGHTS} nights at most, each of them has been looked at; what is found stands under *Checks* of the asset "
-        "archive. Off: the switch beside its name.",
+        f"{SAMPLES} such nights, each of them has been looked at; what is found stands under *Checks* of the asset "
+        "archive, until it is mended. Off: the switch beside its name.",
     )
     def stored_days_each_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         night = context.scheduled_execution_time.date().isoformat()
         return dg.RunRequest(
             run_key=night,
-            tags={NIGHT: night, BECAUSE: f"The sample of {night}, as every night.", "dagster/priority": "-1"},
+            tags={BECAUSE: f"The sample of {night}, as every night.", "dagster/priority": "-1"},
         )
 
     return stored_days_each_night

@@ -11,9 +11,10 @@ import pytest
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs.checks import of_images, of_launches
-from rocket_assets.defs.runs import NIGHT
+from rocket_assets.defs.runs import DATA_VERSION
+from rocket_assets.images import ImageLibrary
 from rocket_assets.launches import parse
-from rocket_assets.storage import images_folder
+from rocket_assets.storage import images_folder, launches_key, manifest_key
 from rocket_assets_tests.project import Project, failure_of
 
 DAY = date(2024, 12, 5)
@@ -100,19 +101,25 @@ def test_a_range_has_one_evaluation_for_each_check_and_no_more(project: Project)
 # What a night finds
 
 
-def night(project: Project, tags: Mapping[str, str] | None = None) -> dg.AssetCheckEvaluation:
+def run_of_night(project: Project, tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
     """The job of the night as Dagster runs it; without tags, as a person starts it."""
-    result = (
+    return (
         project.definitions.get_repository_def()
         .get_job("verify_stored_days")
         .execute_in_process(
             instance=project.instance,
             tags=tags,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
         )
     )
-    assert result.success
+
+
+def night(project: Project, tags: Mapping[str, str] | None = None) -> dg.AssetCheckEvaluation:
+    """What such a run finds; it fails where that is not whole, so that people are told."""
+    result = run_of_night(project, tags)
     (evaluation,) = result.get_asset_check_evaluations()
+    assert result.success == evaluation.passed
     return evaluation
 
 
@@ -137,7 +144,8 @@ def test_a_night_finds_what_is_whole_to_be_whole(project: Project) -> None:
         "first day": "2024-12-01",
         "last day": "2024-12-05",
         "pictures": 9,
-        "night": "2024-12-20",
+        "pictures to follow": 0,
+        "number of the look": 0,
     }
 
 
@@ -182,15 +190,89 @@ def _status(project: Project) -> bool | None:
     return evaluation.passed if evaluation else None
 
 
-def test_by_the_tag_a_run_knows_its_night_and_by_hand_it_is_that_of_its_start(project: Project) -> None:
-    """500 days are two nights."""
-    for number in range(500):
-        project.archive.write_launches(date(2020, 1, 1) + timedelta(days=number), "http://here", [])
-    one, other = (night(project, {NIGHT: f"2024-12-{day}"}).metadata for day in (20, 21))
+FIRST = date(2020, 1, 1)
+
+
+def many_days(project: Project, count: int = 500) -> None:
+    """So many that they are two samples."""
+    days = [FIRST + timedelta(days=number) for number in range(count)]
+    for day in days:
+        project.archive.write_launches(day, "http://here", [])
+    with ImageLibrary(project.storage) as library:
+        assert all(day.error is None for day in project.archive.bring_images(days, library))
+
+
+def test_each_look_is_at_the_sample_after_the_last_one_whoever_starts_it(project: Project) -> None:
+    many_days(project)
+    one, other, again = (night(project).metadata for _ in range(3))
+    assert [each["number of the look"].value for each in (one, other, again)] == [0, 1, 2]
+    assert (one["days"], one["first day"], one["last day"]) == (again["days"], again["first day"], again["last day"])
     assert one["first day"] != other["first day"]
     assert sorted((one["days"].value, other["days"].value), key=str) == [248, 252]
-    started = project.instance.get_run_records(limit=1)[0].create_timestamp
-    assert night(project).metadata["night"].value == f"{started:%Y-%m-%d}"
+
+
+def test_a_night_that_could_not_look_is_made_up_for_by_the_next(project: Project, tmp_path: Path) -> None:
+    assert night(project).metadata["number of the look"].value == 0
+    (tmp_path / "file").write_text("no folder")
+    project.storage_uri = str(tmp_path / "file/below")
+    assert not run_of_night(project).success
+    project.storage_uri = ""
+    assert night(project).metadata["number of the look"].value == 1
+
+
+def test_what_a_night_has_found_stays_red_until_it_is_mended_though_other_days_are_looked_at(project: Project) -> None:
+    many_days(project)
+    first = str(night(project).metadata["first day"].value)
+    key = launches_key(date.fromisoformat(first))
+    whole = project.archive.storage.read(key)
+    # In the sample after the next one; and then in no sample of the two that follow.
+    assert night(project).passed
+    project.archive.storage.write(key, b"{}")
+    found, *still = (night(project) for _ in range(3))
+    for evaluation in (found, *still):
+        assert not evaluation.passed
+        assert evaluation.metadata["days that fail"].value == [first]
+    assert still[0].metadata["days"].value == 500 - int(str(found.metadata["days"].value)) + 1
+    assert _status(project) is False
+    project.archive.storage.write(key, whole)
+    assert night(project).passed
+    assert night(project).passed
+
+
+def test_pictures_that_are_still_to_follow_are_no_rot_and_are_counted(project: Project) -> None:
+    """A night may fall between the launches of a day and its pictures, first or later ones."""
+    project.bring_both("2024-12-03", "2024-12-05")
+    project.bring("2024-12-06", assets=["launches"])
+    _add_a_launch(project.archive)
+    evaluation = night(project)
+    assert evaluation.metadata["days that fail"].value == ["2024-12-05"], "nobody has recorded other launches"
+    project.instance.report_runless_asset_event(
+        dg.AssetMaterialization("launches", partition="2024-12-05", tags={DATA_VERSION: "another"})
+    )
+    evaluation = night(project)
+    assert evaluation.passed
+    assert evaluation.metadata["pictures to follow"].value == 2
+
+
+def test_what_has_followed_and_is_gone_is_rot(project: Project) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    project.archive.storage.delete([manifest_key(DAY)])
+    assert night(project).metadata["days that fail"].value == ["2024-12-05"]
+
+
+def test_damaged_launches_are_rot_though_pictures_are_still_to_follow(project: Project) -> None:
+    project.bring("2024-12-05", assets=["launches"])
+    project.archive.storage.write(launches_key(DAY), b"{}")
+    evaluation = night(project)
+    assert evaluation.metadata["days that fail"].value == ["2024-12-05"]
+
+
+def test_the_run_of_a_night_that_finds_rot_fails_and_says_what_it_is(project: Project) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    _flip_a_bit(project.archive)
+    said = failure_of(run_of_night(project))
+    assert said.startswith("1 of 2 days fail.\n- images/2024/2024-12-05/")
+    assert "is not what was stored" in said
 
 
 def test_a_night_over_nothing_finds_nothing(project: Project) -> None:
@@ -199,28 +281,10 @@ def test_a_night_over_nothing_finds_nothing(project: Project) -> None:
     assert evaluation.metadata["days"].value == 0
 
 
-@pytest.mark.parametrize(
-    ("tags", "uri", "said"),
-    [
-        ({NIGHT: "tonight"}, "", "rocket_assets/night is 'tonight'; what fits is a day"),
-        ({NIGHT: "2024-12-20"}, "file/below", "Is ROCKET_ASSETS_STORAGE right"),
-    ],
-)
-def test_a_night_that_cannot_look_fails_with_a_sentence(
-    project: Project, tmp_path: Path, tags: dict[str, str], uri: str, said: str
-) -> None:
+def test_a_night_that_cannot_look_fails_with_a_sentence(project: Project, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    project.storage_uri = uri
-    result = (
-        project.definitions.get_repository_def()
-        .get_job("verify_stored_days")
-        .execute_in_process(
-            instance=project.instance,
-            tags=tags,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
-    )
+    project.storage_uri = str(tmp_path / "file/below")
+    result = run_of_night(project)
     assert not result.success
     assert not result.get_asset_check_evaluations()
-    assert said in failure_of(result)
+    assert "Is ROCKET_ASSETS_STORAGE right" in failure_of(result)

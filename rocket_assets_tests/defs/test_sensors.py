@@ -353,6 +353,17 @@ def test_of_a_run_of_both_assets_the_one_that_failed_is_named(library: Library, 
     assert told_of(service)[0][0] == "Failed: launch_images 2024-12-05"
 
 
+def test_what_a_night_has_found_is_told_each_night_until_it_is_mended(library: Library, service: Service) -> None:
+    library.storage.write("launches/2024/2024-12-05.json", b"rot")
+    job = library.definitions.get_repository_def().get_job("verify_stored_days")
+    for _ in range(2):
+        tell(library, service, job.execute_in_process(instance=library.instance, raise_on_error=False))
+    one, other = told_of(service)
+    assert one[0] == other[0] == "Failed: stored_days_are_whole"
+    for _, body in (one, other):
+        assert "launches/2024/2024-12-05.json is not what was written" in body
+
+
 def test_a_failure_that_no_address_took_is_not_said_to_be_sent(library: Library, service: Service) -> None:
     service.status = 500
     assert tell(library, service, fail(library, {})) == (

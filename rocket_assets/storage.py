@@ -4,6 +4,10 @@ All keys of the project are built here, so that the layout of the storage can be
 copies and lists bytes by `obstore`, which speaks to a folder, S3, GCS, Azure and memory alike: a put is whole or
 nothing, a copy is a hard link in a folder and a server-side copy in a bucket. What the bytes mean is in `archive`.
 
+In a folder, what is to be under a key is made beside it and renamed. We do that ourselves: obstore gives what it makes
+the lowest number that is free, and when somebody tidies up, that is soon another's. A name of ours is nobody else's,
+ever. Who makes a file holds a lock on it, which ends with its process: what nobody holds is a leftover.
+
 A bucket takes its credentials from the environment, where obstore finds them: they never come through here, and no
 message of ours repeats what could hold one.
 """
@@ -11,11 +15,14 @@ message of ours repeats what could hold one.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 import obstore
@@ -35,8 +42,8 @@ _LEFTOVER = re.compile(r"#[0-9]+$")
 # What every file system and every bucket takes and keeps apart, also one to which A and a are the same letter.
 _PLAIN_KEY = re.compile(r"\.?[a-z0-9-][a-z0-9.-]*(/\.?[a-z0-9-][a-z0-9.-]*)*")
 
-_LONGEST_KEY = 250
-"""The name of a file has 255 bytes at most, and some of them are obstore's while it writes."""
+_LONGEST_KEY = 230
+"""The name of a file has 255 bytes at most, and 21 more than the key while it is made: # and a number of 64 bits."""
 
 _CREDENTIALS = {"s3": "AWS_…", "gs": "GOOGLE_…", "az": "AZURE_…"}
 """How the variables begin in which obstore looks for the credentials of a bucket."""
@@ -48,8 +55,8 @@ _NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
 _SENTENCE = re.compile(r"(.*?status code: [0-9]{3}[^:]*|[^<]*)(.*)", re.DOTALL)
 _PLAIN_ADDRESS = re.compile(r"://(?:[^\s/@]*@)?([^\s?]*)(?:\?\S*)?")
 
-_WRITERS_AT_ONCE = 4
-"""How often a write to a folder is repeated, because others write the same key."""
+_LOSSES = 4
+"""How often something is made again in a folder, because another took it for a leftover."""
 
 
 def launches_key(day: date) -> str:
@@ -129,9 +136,7 @@ class Storage:
         Equal bytes are left untouched, so that bringing a day twice writes nothing the second time. The key must be
         one that all storages take: of lower-case letters, digits, hyphens and dots, between slashes.
         """
-        return self._tidily(key, lambda: self._write(key, body))
-
-    def _write(self, key: str, body: bytes) -> bool:
+        self._tidy(key)
         # Who deletes the key just now leaves nothing to compare with.
         with suppress(Missing):
             if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
@@ -141,6 +146,9 @@ class Storage:
         return True
 
     def _put(self, key: str, body: bytes) -> None:
+        if path := self._path(key):
+            _again_if_lost(lambda: _put_file(path, body))
+            return
         # In one piece, whatever its size: of one that comes in parts, a bucket keeps the parts when we are killed, and
         # gives it another tag than its copies.
         obstore.put(self._store, key, body, use_multipart=False)
@@ -151,14 +159,10 @@ class Storage:
         Raises:
             StorageFailed: we may not write, or there is no room.
         """
-
-        def probe() -> bool:
-            with self._explained("write to"):
-                # A full disk takes a file of no or few bytes.
-                self._put(_PROBE, bytes(4096))
-            return True
-
-        self._tidily(_PROBE, probe)
+        self._tidy(_PROBE)
+        with self._explained("write to"):
+            # A full disk takes a file of no or few bytes.
+            self._put(_PROBE, bytes(4096))
         self.delete([_PROBE])
 
     def read(self, key: str) -> bytes:
@@ -185,21 +189,22 @@ class Storage:
         Raises:
             Missing: there is nothing under `source`.
         """
-        return self._tidily(target, lambda: self._copy(source, target))
-
-    def _copy(self, source: str, target: str) -> bool:
+        self._tidy(target)
         here, there = self.find(source), self.find(target)
         if here and there and self._are_equal(here, there):
             return False
         with self._found("copy", source):
-            if there is None and isinstance(self._store, LocalStore):
+            if not (path := self._path(target)):
+                obstore.copy(self._store, source, target)
+            elif there:
+                original = _folder(self.uri) / source
+                _again_if_lost(lambda: _link_file(original, path))
+            else:
                 try:
-                    # One link and no renaming: two processes that do this at once cannot link a file to itself.
+                    # One link and no renaming: of two who do this at once, one sees that the other has done it.
                     obstore.copy(self._store, source, target, overwrite=False)
                 except AlreadyExistsError:
-                    return self._copy(source, target)
-            else:
-                obstore.copy(self._store, source, target)
+                    return self.copy(source, target)
         return True
 
     def _are_equal(self, here: Stored, there: Stored) -> bool:
@@ -233,19 +238,16 @@ class Storage:
     def leftovers(self, prefix: str = "") -> Iterator[str]:
         """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them.
 
-        The next write of the same key removes them.
+        The next write of the same key removes them. What is just now being written is none of them.
         """
         if isinstance(self._store, LocalStore):
             folder = _folder(self.uri)
             for path in (folder / prefix).rglob("*#*"):
-                if _LEFTOVER.search(path.name):
+                if _is_leftover(path):
                     yield path.relative_to(folder).as_posix()
 
     def remove_leftovers(self, prefix: str = "") -> None:
-        """Remove the files that writes left behind when they were killed, those of keys never written again included.
-
-        Who writes there at the same time may lose a half-written file by this, and does it again.
-        """
+        """Remove the files that killed writes left behind, those of keys never written again included."""
         for key in list(self.leftovers(prefix)):
             with self._explained("delete", key):
                 (_folder(self.uri) / key).unlink(missing_ok=True)
@@ -256,32 +258,24 @@ class Storage:
             return str(_folder(self.uri) / key)
         return f"{self.uri}{key}" if self.uri.endswith("/") else f"{self.uri}/{key}"
 
-    def _tidily(self, key: str, act: Callable[[], bool]) -> bool:
-        """Remove what earlier writers that were killed left beside `key`, and do what puts something there.
+    def _tidy(self, key: str) -> None:
+        """Remove what earlier writers that were killed left beside a key, under which something is to be put.
 
-        Before, and not after it: who is killed here again and again leaves one file, and not one more each time. Who
-        writes at the same time may lose a half-written file by this, and does it again.
+        Before that and not after it: who is killed there again and again leaves one file, and not one more each time.
         """
         if not _PLAIN_KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
             raise StorageFailed(
                 f"{self.uri} takes nothing under {key!a}: a key is made of lower-case letters, digits, hyphens and "
                 f"dots between slashes, and has {_LONGEST_KEY} characters at most."
             )
-        if not isinstance(self._store, LocalStore):
-            return act()
-        path = _folder(self.uri) / key
-        for beside in path.parent.glob(f"{path.name}#*"):
-            if _LEFTOVER.search(beside.name):
-                with self._explained("tidy", key):
+        if path := self._path(key):
+            with self._explained("tidy", key):
+                for beside in filter(_is_leftover, path.parent.glob(f"{path.name}#*")):
                     beside.unlink(missing_ok=True)
-        for _ in range(_WRITERS_AT_ONCE):
-            try:
-                return act()
-            except Missing:
-                raise
-            except StorageFailed:
-                continue
-        return act()
+
+    def _path(self, key: str) -> Path | None:
+        """The file of a key; None in a bucket or memory, which have no files."""
+        return _folder(self.uri) / key if isinstance(self._store, LocalStore) else None
 
     @contextmanager
     def _found(self, verb: str, key: str) -> Iterator[None]:
@@ -311,6 +305,58 @@ class Storage:
                 f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, {needs}, "
                 "and may we write there?"
             ) from None
+
+
+def _put_file(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _making(path) as beside, beside.open("xb") as file:
+        # Some network disks have no locks. There, others take this for a leftover.
+        with suppress(OSError):
+            flock(file, LOCK_EX)
+        file.write(body)
+        file.flush()
+        beside.replace(path)
+
+
+def _link_file(original: Path, path: Path) -> None:
+    # No lock: it would be one on the original. Who takes this for a leftover has to be quick.
+    with _making(path) as beside:
+        os.link(original, beside)
+        beside.replace(path)
+
+
+@contextmanager
+def _making(path: Path) -> Iterator[Path]:
+    """A name beside `path` that nobody else ever has, and under which nothing stays."""
+    beside = path.with_name(f"{path.name}#{secrets.randbits(64)}")
+    try:
+        yield beside
+    finally:
+        # It is still there when something failed, and when it was replaced by itself: by another link to the same file.
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether this is half a file, and nobody is making it."""
+    if not _LEFTOVER.search(path.name):
+        return False
+    try:
+        with path.open("rb") as file:
+            flock(file, LOCK_SH | LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        # It cannot be told. Who loses what he is making by this makes it again.
+        return True
+    return True
+
+
+def _again_if_lost(make: Callable[[], None]) -> None:
+    for _ in range(_LOSSES):
+        with suppress(FileNotFoundError):
+            return make()
+    return make()
 
 
 _memory: dict[str, MemoryStore] = {}
@@ -345,7 +391,8 @@ def _reason(error: BaseException) -> str:
     The rest of the answer, the user and the query of an address and the dump of its source that follows may hold the
     name of an access key, a token or a signature.
     """
-    text = _PLAIN_ADDRESS.sub(r"://\1", str(error).partition("\n\nDebug source:")[0])
+    said_by_system = error.strerror if isinstance(error, OSError) else None
+    text = _PLAIN_ADDRESS.sub(r"://\1", (said_by_system or str(error)).partition("\n\nDebug source:")[0])
     found = _SENTENCE.match(text)
     sentence, answer = found.groups() if found else ("", "")
     said = re.search(r"<Code>([^<]*)</Code>.*<Message>([^<]*)</Message>", answer, re.DOTALL)

@@ -39,10 +39,16 @@ How = Literal["before", "within"]
 CHANGES = "openat,mkdir,mkdirat,write,pwrite64,rename,renameat,renameat2,link,linkat,unlink,unlinkat,rmdir,ftruncate"
 """The system calls by which files come, change and go."""
 
+HOLDS = "flock"
+"""The system call between the making of a file and the first byte in it."""
+
+_OF_WHAT_IS_WRITTEN = (HOLDS, "rename")
+"""These begin with what is being written, which has another name each time: strace cannot be told what to look for."""
+
 # Not with --seccomp-bpf, which is quicker: a signal would then not be sent as the call is entered.
 _STRACE = ("strace", "-f", "-qq", "-s", "0")
 
-_CALL = re.compile(r"\d+ +(?P<name>\w+)\(")
+_CALL = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\(")
 _PATH = re.compile(r"""["<](/[^">]*)[">]""")
 
 _SECONDS = 300
@@ -191,7 +197,10 @@ def do_twice_at_once(work: Work, root: Path, *, times: int) -> Kills:
 
 @dataclass(frozen=True)
 class Call:
-    """A system call by which something in a folder changes: the n-th of its name on that path, seen from the folder."""
+    """A system call by which something in a folder changes: the n-th of its name on that path, seen from the folder.
+
+    Of locks and renames, it is the n-th of all in its thread.
+    """
 
     name: str
     path: str
@@ -202,9 +211,9 @@ class Call:
 
 
 def calls_of(program: Sequence[str], folder: Path, environ: Mapping[str, str]) -> list[Call]:
-    """The calls by which a program that runs to its end changes a folder, in order."""
+    """The calls by which a program that runs to its end changes a folder, in order, but for those that fail."""
     with tempfile.NamedTemporaryFile(prefix="calls-") as log:
-        traced = [*_STRACE, "-y", "-e", f"trace={CHANGES}", "-o", log.name, *program]
+        traced = [*_STRACE, "-y", "-e", f"trace={CHANGES},{HOLDS}", "-o", log.name, *program]
         done = subprocess.run(traced, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS)
         lines = Path(log.name).read_text(errors="replace").splitlines()
     assert done.returncode == 0, done.stderr
@@ -212,28 +221,30 @@ def calls_of(program: Sequence[str], folder: Path, environ: Mapping[str, str]) -
     for line in lines:
         paths = [path for path in _PATH.findall(line) if path.startswith(f"{folder}/")]
         if paths and (found := _CALL.match(line)):
-            # Of two paths, a link makes the second, and a rename takes the first.
-            name, path = found["name"], paths[-1 if "link" in found["name"] else 0]
-            seen[name, path] += 1
-            if name != "openat" or "O_CREAT" in line:
-                calls.append(Call(name, str(Path(path).relative_to(folder)), seen[name, path]))
+            # Of two paths, the second is the one that is new.
+            name, path = found["name"], str(Path(paths[-1]).relative_to(folder))
+            counted = found["thread"] if name in _OF_WHAT_IS_WRITTEN else path
+            seen[name, counted] += 1
+            changes = (name != "openat" or "O_CREAT" in line) and " = -1 " not in line
+            if changes and (name == HOLDS or "#" not in path):
+                calls.append(Call(name, path, seen[name, counted]))
     return calls
 
 
 def kill_at(call: Call, program: Sequence[str], folder: Path, environ: Mapping[str, str]) -> bool:
     """Run a program that is killed as it enters a call, and say whether it was."""
     inject = f"inject={call.name}:signal=KILL:when={call.number}"
-    only = ["-P", str(folder / call.path), "-e", f"trace={call.name}", "-e", inject, "-o", os.devnull]
-    traced = [*_STRACE, *only, *program]
+    only = [] if call.name in _OF_WHAT_IS_WRITTEN else ["-P", str(folder / call.path)]
+    traced = [*_STRACE, *only, "-e", f"trace={call.name}", "-e", inject, "-o", os.devnull, *program]
     done = subprocess.run(traced, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS)
     assert done.returncode in (0, -signal.SIGKILL), (done.returncode, done.stderr)
     return done.returncode != 0
 
 
-def lingering(name: str, path: str, program: Sequence[str]) -> list[str]:
-    """A program that waits for two seconds before it makes a call on a path for the first time."""
+def lingering(name: str, program: Sequence[str]) -> list[str]:
+    """A program that waits for two seconds before it makes a call for the first time."""
     inject = f"inject={name}:delay_enter=2000000:when=1"
-    return [*_STRACE, "-P", path, "-e", f"trace={name}", "-e", inject, "-o", os.devnull, *program]
+    return [*_STRACE, "-e", f"trace={name}", "-e", inject, "-o", os.devnull, *program]
 
 
 def environ() -> dict[str, str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -537,6 +538,14 @@ print(json.dumps([said, before, [stored(), list(store.leftovers())]]))
 """
 
 
+LARGE = b"large" * 20_000_000
+"""Large enough for a disk to take a while."""
+
+WRITES_A_LARGE_ONE = """
+store.write("a", b"large" * 20_000_000)
+"""
+
+
 def run(script: str, *arguments: str, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*within, sys.executable, "-c", PREAMBLE + script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -570,6 +579,88 @@ def test_a_write_that_is_killed_after_120_bytes_leaves_what_was_there_and_the_ne
     storage.write("a", b"new" * 100)
     assert everything(storage) == {"a": b"new" * 100}
     assert list(storage.leftovers()) == []
+
+
+@pytest.fixture
+def stopped(storage: Storage) -> Iterator[subprocess.Popen[str]]:
+    """A process that has been stopped while it writes `LARGE` under `a`."""
+    storage.write("source", b"source")
+    command = [sys.executable, "-c", PREAMBLE + WRITES_A_LARGE_ONE, storage.uri]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            # An empty one may be so new that nobody holds it yet.
+            while not any(path.stat().st_size for path in beside_a(storage)):
+                assert process.poll() is None
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            assert storage.find("a") is None
+            yield process
+        finally:
+            process.kill()
+
+
+def beside_a(storage: Storage) -> list[Path]:
+    """What is being, or was once, written for `a`."""
+    return list(Path(storage.uri).glob("a#*"))
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    """Let a stopped process go on to its end, which is to be a good one."""
+    process.send_signal(signal.SIGCONT)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("how", ["SIG_DFL", "SIG_IGN"], ids=["is killed", "fails"])
+def test_promise_2_what_another_leaves_half_written_is_never_taken_for_ones_own(
+    storage: Storage, stopped: subprocess.Popen[str], how: str
+) -> None:
+    (own,) = beside_a(storage)
+    assert run(BREAKS_OFF, storage.uri, how).returncode == (-signal.SIGXFSZ if how == "SIG_DFL" else 0)
+    assert own in beside_a(storage)
+    go_on(stopped)
+    assert storage.read("a") == LARGE
+    assert [Path(storage.address(left)).stat().st_size for left in storage.leftovers()] == (
+        [120] if how == "SIG_DFL" else []
+    )
+
+
+@pytest.mark.parametrize("other", ["write", "copy"])
+def test_who_puts_something_there_while_another_writes_it_waits_for_nobody_and_the_last_one_stays(
+    storage: Storage, stopped: subprocess.Popen[str], other: str
+) -> None:
+    for body in (b"new", b"newer"):
+        storage.write("source", body)
+        assert storage.write("a", body) if other == "write" else storage.copy("source", "a")
+        assert storage.read("a") == body
+    go_on(stopped)
+    assert everything(storage) == {"source": b"newer", "a": LARGE}
+    assert beside_a(storage) == []
+
+
+def test_what_is_being_written_is_no_leftover_and_is_left_alone(
+    storage: Storage, stopped: subprocess.Popen[str]
+) -> None:
+    own = beside_a(storage)
+    assert list(storage.leftovers()) == []
+    storage.remove_leftovers()
+    assert beside_a(storage) == own
+    stopped.kill()
+    stopped.wait()
+    assert [storage.address(left) for left in storage.leftovers()] == [str(path) for path in own]
+    storage.remove_leftovers()
+    assert beside_a(storage) == []
+
+
+def test_who_loses_what_is_half_written_all_the_same_writes_it_again(
+    storage: Storage, stopped: subprocess.Popen[str]
+) -> None:
+    """Where there are no locks, as on some network disks, another takes it for a leftover."""
+    (own,) = beside_a(storage)
+    own.unlink()
+    go_on(stopped)
+    assert everything(storage) == {"source": b"source", "a": LARGE}
+    assert beside_a(storage) == []
 
 
 @pytest.fixture

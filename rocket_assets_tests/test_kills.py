@@ -529,8 +529,9 @@ def killed_in_the_ui(homes: Homes, name: str, kill_it: Callable[[subprocess.Pope
         home.bring(str(FIRST), str(LAST), ["launches"])
         shown = [one.image for one in home.archive.read_launches(date.fromisoformat(HELD_BACK)) if one.image]
         held_back |= {image.url.rpartition("/")[2] for image in shown}
+        # Before the daemon runs: it would have a run of its own let the pictures follow their launches.
+        home.launch([backfill_of(["launch_images"], str(FIRST), str(LAST))])
         with home.daemon() as process:
-            home.launch([backfill_of(["launch_images"], str(FIRST), str(LAST))])
             home.until(lambda: len(home.brought("launch_images")) == len(DAYS) - 2, "all days but two are recorded")
             assert held.is_set()
             kill_it(process)

@@ -16,11 +16,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from rocket_assets.documents import digest
 from rocket_assets.errors import UnexpectedAnswer, shown
+from rocket_assets.precision import Precision
 
 Row = Mapping[str, Any]
 
@@ -59,11 +61,18 @@ _FACTS: tuple[str, ...] = (
     "orbit",
 )
 
-# The ids of the API's precisions from a second to a day; a coarser one puts a launch on the last day of its period.
-_TO_THE_DAY = range(6)
 
-# The ids of the API's final statuses: success, failure, partial failure.
-_FINAL = (3, 4, 7)
+class Outcome(StrEnum):
+    """How a launch ended, as far as the API says; `OPEN` is what is planned, under way, or not yet told."""
+
+    SUCCESS = "success"
+    PARTIAL_FAILURE = "partial failure"
+    FAILURE = "failure"
+    OPEN = "open"
+
+
+# By the ids of the API's final statuses.
+_OUTCOMES = {3: Outcome.SUCCESS, 4: Outcome.FAILURE, 7: Outcome.PARTIAL_FAILURE}
 
 _LONGEST_NAME = 120
 
@@ -110,15 +119,20 @@ class Launch:
         return _words(at(self.row, "status.abbrev")) or _words(at(self.row, "status.name"))
 
     @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        status = at(self.row, "status.id")
+        return _OUTCOMES.get(status, Outcome.OPEN) if isinstance(status, int) else Outcome.OPEN
+
+    @property
     def is_final(self) -> bool:
         """Whether it has flown and its outcome is known."""
-        return at(self.row, "status.id") in _FINAL
+        return self.outcome is not Outcome.OPEN
 
     @property
     def is_dated(self) -> bool:
         """Whether its day is meant: a launch known to the month or the year stands on the last day of that period."""
-        precision = at(self.row, "net_precision.id")
-        return self.row.get("tbddate") is not True if precision is None else precision in _TO_THE_DAY
+        return self._precision.is_to_the_day
 
     @property
     def precision(self) -> str | None:
@@ -126,17 +140,76 @@ class Launch:
         return _words(at(self.row, "net_precision.name"))
 
     @property
+    def when(self) -> str:
+        """The NET in words, no more exactly than it is known: "5 December 2024, 16:05 UTC", "in March 2026"."""
+        return self._precision.in_words(self.net)
+
+    @property
     def last_updated(self) -> datetime | None:
         """When the API last changed the row, or None where the version or the row does not say."""
         return _moment_or_none(self.row.get("last_updated"))
 
     @property
+    def api_page(self) -> str | None:
+        """The address of the launch in the API."""
+        return _web_address(self.row.get("url"))
+
+    @property
+    def provider(self) -> str | None:
+        """Who launches it."""
+        return self._said("launch_service_provider.name", "lsp_name")
+
+    @property
     def rocket(self) -> str | None:
         """The full name of the launch vehicle; `list` answers have it only in the launch's name."""
-        full_name = _words(at(self.row, "rocket.configuration.full_name"))
-        if full_name is None and " | " in self.name:
-            return self.name.partition(" | ")[0]
-        return full_name
+        return self._said("rocket.configuration.full_name") or self._part_of_name(0)
+
+    @property
+    def family(self) -> str | None:
+        """The family of the launch vehicle; where the API gives several, the last and most general one."""
+        families = at(self.row, "rocket.configuration.families")
+        last = families[-1] if isinstance(families, list) and families else None
+        return _words(at(last, "name")) or self._said("rocket.configuration.family")
+
+    @property
+    def pad(self) -> str | None:
+        """The name of the launch pad."""
+        return self._said("pad.name", "pad")
+
+    @property
+    def place(self) -> str | None:
+        """Where the pad is, usually with its country."""
+        return self._said("pad.location.name", "location")
+
+    @property
+    def latitude(self) -> float | None:
+        """Of the pad, in degrees, north positive."""
+        return _degrees(at(self.row, "pad.latitude"), most=90)
+
+    @property
+    def longitude(self) -> float | None:
+        """Of the pad, in degrees, east positive."""
+        return _degrees(at(self.row, "pad.longitude"), most=180)
+
+    @property
+    def mission(self) -> str | None:
+        """The name of the mission; where the row has none, it is in the launch's name."""
+        return self._said("mission.name", "mission") or self._part_of_name(2)
+
+    @property
+    def mission_type(self) -> str | None:
+        """What the mission is for: Communications, Earth Science and so on."""
+        return self._said("mission.type", "mission_type")
+
+    @property
+    def mission_description(self) -> str | None:
+        """What the API tells of the mission, in sentences."""
+        return self._said("mission.description")
+
+    @property
+    def orbit(self) -> str | None:
+        """Where the mission goes: Low Earth Orbit and so on."""
+        return self._said("mission.orbit.name", "orbit")
 
     @cached_property
     def image(self) -> ImageReference | None:
@@ -157,6 +230,24 @@ class Launch:
         address = given.get("image_url", given) if isinstance(given, Mapping) else given
         is_none = not (address.strip() if isinstance(address, str) else address)
         return None if is_none or self.image else _shown(given)
+
+    @property
+    def _precision(self) -> Precision:
+        given = at(self.row, "net_precision.id")
+        is_known = isinstance(given, int) and not isinstance(given, bool)
+        return Precision(
+            given if is_known else None,
+            is_dated=self.row.get("tbddate") is not True,
+            is_timed=self.row.get("tbdtime") is not True,
+        )
+
+    def _said(self, *paths: str) -> str | None:
+        """The first text at these paths."""
+        return next((words for path in paths if (words := _words(at(self.row, path)))), None)
+
+    def _part_of_name(self, part: int) -> str | None:
+        parts = self.name.partition(" | ")
+        return parts[part].strip() or None if parts[1] else None
 
     def facts(self) -> dict[str, Any]:
         """What the launch says, without the statistics around it."""
@@ -374,6 +465,15 @@ def _words(value: Any) -> str | None:
     """A text that is for people to read, with nothing in it that controls what they read it on."""
     text = _text(value)
     return text and shown(text, _LONGEST_WORDS)
+
+
+def _degrees(value: Any, *, most: int) -> float | None:
+    """An angle, which 2.3.0 gives as a number and the versions before as a text."""
+    try:
+        degrees = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return degrees if abs(degrees) <= most else None
 
 
 def _web_address(value: Any) -> str | None:

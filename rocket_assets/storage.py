@@ -36,6 +36,8 @@ IMAGES = "images/"
 POOL = "pool/"
 ADDRESSES = "pool/by-url/"
 DAMAGED = "damaged/"
+GALLERY = "gallery/"
+TABLE = "table/"
 _PROBE = ".writable"
 _LEFTOVER = re.compile(r"#[0-9]+$")
 
@@ -82,6 +84,26 @@ def pool_key(sha256: str, extension: str) -> str:
 def address_key(url: str) -> str:
     """What is known of the picture at an address."""
     return f"{ADDRESSES}{hashlib.sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
+
+
+def gallery_page_key(month: date) -> str:
+    """The page of a month in the gallery."""
+    return f"{GALLERY}{month:%Y}/{month:%Y-%m}.html"
+
+
+def gallery_summary_key(month: date) -> str:
+    """What the index of the gallery needs to know of a month."""
+    return f"{GALLERY}{month:%Y}/{month:%Y-%m}.json"
+
+
+def thumbnail_key(sha256: str) -> str:
+    """A small picture for the gallery of the one in the pool with this digest."""
+    return f"{GALLERY}thumbnails/{sha256[:2]}/{sha256}.webp"
+
+
+def table_key(month: date) -> str:
+    """The launches of a month as Parquet."""
+    return f"{TABLE}{month:%Y}/{month:%Y-%m}.parquet"
 
 
 def damaged_key(original: str, own: str) -> str:

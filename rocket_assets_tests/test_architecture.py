@@ -37,10 +37,11 @@ FLOORS = (
     # The line. Nothing below imports dagster.
     ("rocket_assets.repair",),
     ("rocket_assets.verification", "rocket_assets.watch"),
+    ("rocket_assets.months",),
     ("rocket_assets.archive",),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),
     ("rocket_assets.launches", "rocket_assets.network", "rocket_assets.storage", "rocket_assets.progress"),
-    ("rocket_assets.documents", "rocket_assets.settings"),
+    ("rocket_assets.documents", "rocket_assets.settings", "rocket_assets.precision"),
     ("rocket_assets.errors",),
 )
 ABOVE_THE_LINE = {"rocket_assets.cli", "rocket_assets.backfill", "rocket_assets.definitions"}

@@ -665,3 +665,100 @@ def test_a_change_says_what_is_another_than_what_is_stored(stored: Row, said: st
 
 def test_a_name_without_end_is_cut_in_the_text_of_a_change() -> None:
     assert len(str(Change(parse(NORMAL | {"name": "long " * 50_000}, SOURCE), None))) < 200
+
+
+DETAILS = ("provider", "rocket", "family", "pad", "place", "latitude", "longitude")
+MISSION = ("mission", "mission_type", "mission_description", "orbit")
+
+
+@pytest.mark.parametrize(
+    ("row", "details", "mission"),
+    [
+        (
+            NORMAL,
+            ("SpaceX", "Falcon 9 Block 5", None, "Space Launch Complex 40", "Cape Canaveral", None, None),
+            ("Starlink Group 1-1", "Communications", "Some satellites.", "Low Earth Orbit"),
+        ),
+        (
+            LIST_2_2_0,
+            ("SpaceX", "Falcon 9", None, "SLC-40", "Cape Canaveral", None, None),
+            ("X", "Communications", None, "LEO"),
+        ),
+        (
+            NORMAL_2_0_0,
+            (None, "Falcon 9", None, "SLC-40", "Cape Canaveral", None, None),
+            ("X", "Communications", None, "LEO"),
+        ),
+    ],
+    ids=["2.3.0", "2.2.0 list", "2.0.0"],
+)
+def test_what_a_launch_says_is_read_from_each_version(
+    row: Row, details: tuple[object, ...], mission: tuple[object, ...]
+) -> None:
+    read = parse(row, SOURCE)
+    assert tuple(getattr(read, name) for name in DETAILS) == details
+    assert tuple(getattr(read, name) for name in MISSION) == mission
+
+
+@pytest.mark.parametrize(
+    ("configuration", "family"),
+    [
+        ({"family": "Falcon"}, "Falcon"),
+        ({"families": [{"name": "Falcon"}]}, "Falcon"),
+        ({"families": [{"name": "Falcon 9"}, {"name": "Falcon"}]}, "Falcon"),
+        ({"families": []}, None),
+        ({"families": "Falcon"}, None),
+        ({"families": [7]}, None),
+        ({}, None),
+    ],
+)
+def test_a_family_is_read_from_each_version(configuration: Row, family: str | None) -> None:
+    assert launch(rocket={"configuration": configuration}).family == family
+
+
+@pytest.mark.parametrize(
+    ("given", "degrees"),
+    [
+        *((28.5, 28.5), ("28.5", 28.5), (-90, -90.0), (180.5, None), ("north", None), (None, None), (True, None)),
+        *(("nan", None), (float("inf"), None), (10**400, None), ([], None)),
+    ],
+)
+def test_an_angle_is_a_number_or_nothing(given: Any, degrees: float | None) -> None:
+    assert launch(pad={"latitude": given}).latitude == degrees
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(3, "success"), (4, "failure"), (7, "partial failure"), (1, "open"), (9, "open"), ("3", "open")],
+)
+def test_an_outcome_is_what_the_status_says_it_is(status: Any, outcome: str) -> None:
+    assert launch(status={"id": status}).outcome == outcome
+    assert launch(status={"id": status}).is_final == (outcome != "open")
+
+
+def test_the_name_of_a_launch_tells_rocket_and_mission_where_nothing_else_does() -> None:
+    assert (launch(rocket=None, mission=None).rocket, launch(mission=None).mission) == (
+        "Falcon 9 Block 5",
+        "Starlink Group 1-1",
+    )
+    assert (launch(name="One", rocket=None).rocket, launch(name="One", mission=None).mission) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"net_precision": {"id": 1}}, "5 March 2026, 02:10 UTC"),
+        ({"net_precision": {"id": 7}}, "in March 2026"),
+        ({"net_precision": None}, "5 March 2026, 02:10 UTC"),
+        ({"net_precision": None, "tbddate": True}, "around March 2026"),
+        ({"net_precision": None, "tbdtime": True}, "5 March 2026"),
+        ({"net_precision": {"id": "7"}}, "5 March 2026, 02:10 UTC"),
+    ],
+)
+def test_when_a_launch_is_stands_in_words(row: Row, words: str) -> None:
+    assert launch(**row).when == words
+
+
+@pytest.mark.parametrize("url", ["https://here/launches/1/", "javascript:alert(1)", None, 7])
+def test_only_an_address_of_the_web_is_the_launchs_page(url: Any) -> None:
+    assert launch(url=url).api_page == (url if str(url).startswith("https:") else None)

@@ -37,6 +37,7 @@ FLOORS = (
     # The line. Nothing below imports dagster.
     ("rocket_assets.repair",),
     ("rocket_assets.verification", "rocket_assets.watch"),
+    ("rocket_assets.table",),
     ("rocket_assets.months",),
     ("rocket_assets.archive",),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),

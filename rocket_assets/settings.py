@@ -65,6 +65,11 @@ MAX_PIXELS = Setting(
     "pixels of one picture, all its frames together; the largest one seen has 11 million",
 )
 MAX_SECONDS = Setting("ROCKET_ASSETS_MAX_SECONDS", "300", "seconds of each try of a download, however it drips")
+GALLERY_URL = Setting(
+    "ROCKET_ASSETS_GALLERY_URL",
+    "",
+    "where people see the gallery if it is served: the address of what stands above `gallery/`",
+)
 
 ALL = (
     API_URL,
@@ -79,6 +84,7 @@ ALL = (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_SECONDS,
+    GALLERY_URL,
 )
 
 
@@ -98,6 +104,7 @@ class Settings:
     max_bytes: int
     max_pixels: int
     max_seconds: int
+    gallery_url: str | None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Settings:
@@ -124,6 +131,7 @@ class Settings:
             # Above it Pillow warns of a decompression bomb, and above twice of it refuses by itself.
             max_pixels=_whole_number(MAX_PIXELS, given(MAX_PIXELS), least=1_000_000, most=int(MAX_PIXELS.default)),
             max_seconds=_whole_number(MAX_SECONDS, given(MAX_SECONDS), least=1, most=86_400),
+            gallery_url=_gallery_url(given(GALLERY_URL)),
         )
         if settings.end_date and settings.end_date < settings.start_date:
             raise _wrong(END_DATE, str(settings.end_date), f"a day from {settings.start_date} on")
@@ -135,19 +143,26 @@ def _wrong(setting: Setting, value: str, fits: str) -> WrongSetting:
 
 
 def _api_url(value: str) -> str:
-    # Before anything else looks at the value, because every other message repeats it.
-    if "@" in value:
-        raise WrongSetting(
-            f"{API_URL.name} holds a user name or a password, which would end up in logs; "
-            f"use {API_TOKEN.name} for a token."
-        )
-    url = value.rstrip("/") + "/"
-    if not _is_plain_address(url):
-        # What stands behind a question mark may be a secret, too.
-        raise _wrong(API_URL, re.sub(r"[?#].+", "…", value), f"an http or https address such as {API_URL.default}")
+    url = _address(API_URL, value, like=API_URL.default, instead=f"use {API_TOKEN.name} for a token")
     version = url.rstrip("/").rpartition("/")[2]
     if version not in API_VERSIONS:
         raise _wrong(API_URL, value, f"an address that ends in the API's version: {', '.join(API_VERSIONS)}")
+    return url
+
+
+def _gallery_url(value: str) -> str | None:
+    return _address(GALLERY_URL, value, like="http://127.0.0.1:3001/", instead="leave them out") if value else None
+
+
+def _address(setting: Setting, value: str, *, like: str, instead: str) -> str:
+    """An address without secrets, with a slash at its end."""
+    # Before anything else looks at the value, because every other message repeats it.
+    if "@" in value:
+        raise WrongSetting(f"{setting.name} holds a user name or a password, which would end up in logs; {instead}.")
+    url = value.rstrip("/") + "/"
+    if not _is_plain_address(url):
+        # What stands behind a question mark may be a secret, too.
+        raise _wrong(setting, re.sub(r"[?#].+", "…", value), f"an http or https address such as {like}")
     return url
 
 

@@ -24,6 +24,7 @@ DEFAULTS = {
     "max_bytes": 67_108_864,
     "max_pixels": 89_478_485,
     "max_seconds": 300,
+    "gallery_url": None,
 }
 
 
@@ -64,6 +65,8 @@ def test_settings_are_documented_and_belong_to_us() -> None:
         ("MAX_BYTES", "1000000000", "max_bytes", 1_000_000_000),
         ("MAX_PIXELS", "1000000", "max_pixels", 1_000_000),
         ("MAX_SECONDS", "1", "max_seconds", 1),
+        ("GALLERY_URL", "http://127.0.0.1:3001", "gallery_url", "http://127.0.0.1:3001/"),
+        ("GALLERY_URL", "https://rockets.example.org/to/see//", "gallery_url", "https://rockets.example.org/to/see/"),
         ("NOTIFY", "json://host/a json://host/b", "notify", ("json://host/a", "json://host/b")),
         ("NOTIFY", "json://host/a, json://host/b\njson://c", "notify", ("json://host/a", "json://host/b", "json://c")),
         ("NOTIFY", "mailto://u:p@gmail.com?to=a@b.de,c@d.de", "notify", ("mailto://u:p@gmail.com?to=a@b.de,c@d.de",)),
@@ -116,6 +119,10 @@ def test_a_value_that_fits_is_taken(variable: str, text: str, name: str, value: 
         ("MAX_BYTES", "64 MB", "a whole number from 1000000 to 1000000000"),
         ("MAX_PIXELS", "89478486", "a whole number from 1000000 to 89478485"),
         ("MAX_SECONDS", "0", "a whole number from 1 to 86400"),
+        ("GALLERY_URL", "rockets.example.org", "an http or https address such as http://127.0.0.1:3001/"),
+        ("GALLERY_URL", "file:///srv/gallery/", "an http or https address"),
+        ("GALLERY_URL", "s3://bucket/gallery/", "an http or https address"),
+        ("GALLERY_URL", "javascript:alert(1)", "an http or https address"),
     ],
     ids=str,
 )
@@ -161,6 +168,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token: str) 
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("variable", ["API_URL", "GALLERY_URL"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -175,9 +183,9 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token: str) 
         f"https://ll.thespacedevs.com/2.3.0/#{SECRET}",
     ],
 )
-def test_credentials_in_an_address_are_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(WrongSetting, match="ROCKET_ASSETS_API_URL") as raised:
-        Settings.read({"ROCKET_ASSETS_API_URL": url})
+def test_credentials_in_an_address_are_refused_without_being_shown(variable: str, url: str) -> None:
+    with pytest.raises(WrongSetting, match=f"ROCKET_ASSETS_{variable}") as raised:
+        Settings.read({f"ROCKET_ASSETS_{variable}": url})
     assert SECRET not in str(raised.value)
     assert raised.value.__cause__ is None
 

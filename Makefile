@@ -7,26 +7,29 @@ HOME_OF_DAGSTER := $(or $(DAGSTER_HOME),$(CURDIR)/.dagster)
 DEMO   := $(CURDIR)/.demo
 PORT   ?= 3000
 SAMPLE_PORT ?= 19571
+GALLERY_PORT ?= 3001
 
 # `dagster dev`, and not its successor `dg dev`: that would bring 28 more packages that a user must trust.
 
 # The demo's own Dagster home, storage and days: the UI shows a full bar, and not fourteen days of 25,000.
-DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data \
+DEMO_ENV := DAGSTER_HOME=$(DEMO)/dagster ROCKET_ASSETS_STORAGE=$(DEMO)/data ROCKET_ASSETS_GALLERY_URL= \
 	ROCKET_ASSETS_START_DATE=2024-12-01 ROCKET_ASSETS_END_DATE=2024-12-14 ROCKET_ASSETS_POLL_SECONDS=15
-SAMPLE_LIBRARY = $(DEMO_ENV) $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT)
+SAMPLE_LIBRARY = $(BIN)/rocket-assets sample-library --port $(SAMPLE_PORT)
 DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
 OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@, or make $@ SAMPLE_PORT=…"; exit 1; }
+GALLERY := $(BIN)/rocket-assets gallery
 DAGSTER_DEV := $(BIN)/dagster dev -w $(CURDIR)/workspace.yaml -p $(PORT)
 # On all cores. A file stays on one of them, so that what its tests share is made once; the order is that of the files.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo test test-all dev dev-demo check fix install clean
+.PHONY: help demo gallery test test-all dev dev-demo check fix install clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
+	@echo "make gallery   the pictures as a page: opens it, or says where it is; that of the demo until you have your own"
 	@echo "make test      the tests that take no long time"
 	@echo "make test-all  these, and then the long ones"
 	@echo "make dev       the Dagster UI on the real Launch Library, which it follows by itself"
@@ -36,8 +39,16 @@ help:
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed
-	@$(SAMPLE_LIBRARY) -- $(DEMO_DAYS) $(OR_ADVICE)
+	@$(DEMO_ENV) $(SAMPLE_LIBRARY) -- $(DEMO_DAYS) $(OR_ADVICE)
 	@echo "To look at it in the Dagster UI: make dev-demo, then http://127.0.0.1:$(PORT)/assets/launch_images"
+
+# Whose it is goes by the settings, which may name another storage than data. Those of the demo win over a .env.
+gallery: $(VENV)/installed
+	@if $(GALLERY) --print >/dev/null 2>&1 || [ ! -e $(DEMO)/data/gallery/index.html ]; then \
+		exec $(GALLERY); \
+	fi; \
+	echo "The gallery of the demo; there is none of your own yet:"; \
+	exec env $(DEMO_ENV) $(GALLERY)
 
 test: $(VENV)/installed-dev
 	$(PYTEST)
@@ -48,20 +59,23 @@ test-all: test
 # `exec`, so that who ends make ends it all, and not the shell alone.
 dev: $(VENV)/installed
 	@$(call FREE,PORT)
+	@$(call FREE,GALLERY_PORT)
 	@$(BIN)/rocket-assets settings
-	exec env DAGSTER_HOME="$(HOME_OF_DAGSTER)" $(DAGSTER_DEV)
+	exec env DAGSTER_HOME="$(HOME_OF_DAGSTER)" $(GALLERY) --port $(GALLERY_PORT) -- $(DAGSTER_DEV)
 
 # The story begins anew each time: the sensors forget how the last one ended, and the days are brought as they now stand.
 # `dagster dev` lets a line of .env win over the environment. In .demo is no .env, and the demo keeps to itself.
 dev-demo: $(VENV)/installed
 	@$(call FREE,PORT)
 	@$(call FREE,SAMPLE_PORT)
+	@$(call FREE,GALLERY_PORT)
 	@$(DEMO_ENV) $(BIN)/rocket-assets settings >/dev/null
 	@rm -rf $(DEMO)/dagster/schedules
 	@echo "The story begins now and takes five minutes: a launch is announced for 10 December 2024, slips to the 11th and"
 	@echo "the 12th, and flies: Long March 2D/YZ-3 | High Speed Laser Diamond Constellation Test System"
 	@echo "To look on: http://127.0.0.1:$(PORT)/automation and http://127.0.0.1:$(PORT)/assets/launches"
-	@exec env $(SAMPLE_LIBRARY) --story -- sh -c '$(DEMO_DAYS) $(OR_ADVICE); cd $(DEMO); exec $(DAGSTER_DEV)'
+	@exec env $(DEMO_ENV) $(GALLERY) --port $(GALLERY_PORT) -- \
+		$(SAMPLE_LIBRARY) --story -- sh -c '$(DEMO_DAYS) $(OR_ADVICE); cd $(DEMO); exec $(DAGSTER_DEV)'
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check

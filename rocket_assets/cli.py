@@ -1,4 +1,4 @@
-"""The few commands that Dagster has no word for: backfill, verify, settings, sample-library.
+"""The few commands that Dagster has no word for: backfill, verify, gallery, settings, sample-library.
 
 Here options become arguments, and outcomes become sentences and exit codes. Dagster is imported by the one command that
 needs it, so that the others start at once.
@@ -10,13 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from functools import wraps
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from urllib.request import urlopen
 
 import click
@@ -26,10 +27,11 @@ from rich.console import Console
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
+from rocket_assets.gallery_server import INDEX, WHAT_MAKES_IT, GalleryServer
 from rocket_assets.launches import days_between
 from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
-from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, START_DATE, Settings
+from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, GALLERY_URL, START_DATE, Setting, Settings
 from rocket_assets.storage import Storage, Stored
 from rocket_assets.verification import Level, Problem, Remedy
 from rocket_assets.verification import verify as verified
@@ -246,6 +248,59 @@ def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Ou
     return outcome
 
 
+@main.command()
+@click.option("--print", "only_print", is_flag=True, help="Say where it is, and open nothing.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Serve it on this port of this machine; 0 takes a free one."
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@explained
+def gallery(only_print: bool, port: int | None, command: tuple[str, ...]) -> None:
+    """Say where the gallery is, and open it in the browser where there is a desktop.
+
+    With --port, serve it until Ctrl-C, from a folder or a bucket. With --port and a COMMAND (after --), run that with
+    the gallery's address as its ROCKET_ASSETS_GALLERY_URL, and end with it.
+
+    Exit code 0: it is there. 1: it is not, and what makes it is said. 2: wrong use. With a COMMAND: that of it.
+    """
+    if command and port is None:
+        raise click.UsageError("A COMMAND is run beside the gallery that is served: name its --port, too.")
+    settings = Settings.read(os.environ)
+    if port is not None:
+        _serve_gallery(Storage(settings.storage), port, command)
+    elif _has_gallery(settings.storage):
+        _show_gallery(settings, only_print)
+    else:
+        _stop(FAILED, f"There is no gallery in {settings.storage} yet. {WHAT_MAKES_IT}")
+
+
+def _serve_gallery(storage: Storage, port: int, command: Sequence[str]) -> None:
+    with _started(GalleryServer(storage, port=port), port) as server:
+        # It may be made while it is served; until then its address says what makes it.
+        click.echo(f"The gallery of {storage.uri} is at {server.url} as long as this runs.")
+        _serve(server, GALLERY_URL, command)
+
+
+def _has_gallery(uri: str) -> bool:
+    # Who looks into a folder that is not there does not make it.
+    is_there = "://" in uri or Path(uri).expanduser().is_dir()
+    return is_there and Storage(uri, create=False).find(INDEX) is not None
+
+
+def _show_gallery(settings: Settings, only_print: bool) -> None:
+    storage = Storage(settings.storage, create=False)
+    address = f"{settings.gallery_url}{INDEX}" if settings.gallery_url else storage.address(INDEX)
+    click.echo(address)
+    if not settings.gallery_url and "://" in settings.storage:
+        click.echo(f"To look at it: {_called()} gallery --port 3001")
+    elif not only_print and _has_desktop():
+        click.launch(address)
+
+
+def _has_desktop() -> bool:
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 @main.command("settings")
 @explained
 def show_settings() -> None:
@@ -295,26 +350,60 @@ def sample_library(port: int, throttle: int | None, latency: float, story: bool,
         if not command:
             click.echo(f"{request.status} {request.method} {request.path}")
 
+    if command and not story and _is_sample_library(port):
+        # Another `make` target serves it already; the files of the demo hold its address, so that one is as good.
+        # A story, though, is to be seen from its beginning.
+        sys.exit(_run(command, {**os.environ, API_URL.name: f"http://127.0.0.1:{port}/2.3.0/"}))
     server = LibraryServer(port=port, throttle=throttle, latency=latency, on_request=say)
     if story:
         server = LibraryServer(port=port, latency=latency, on_request=say, clock=StoryClock(), as_of=as_of)
+    with _started(server, port):
+        if not command:
+            click.echo(f"The sample library is at {server.url} until Ctrl-C. To use it: {API_URL.name}={server.url}")
+        _serve(server, API_URL, command)
+
+
+class Server(Protocol):
+    """What listens on a port of this machine."""
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        ...
+
+    def start(self) -> Any:
+        """Listen, or raise OSError."""
+
+    def stop(self) -> None:
+        """Listen no more."""
+
+    def serve_forever(self) -> None:
+        """Until KeyboardInterrupt."""
+
+
+_Server = TypeVar("_Server", bound=Server)
+
+
+@contextmanager
+def _started(server: _Server, port: int) -> Iterator[_Server]:
+    """A server that listens, until the block ends or Ctrl-C ends it."""
     try:
         server.start()
     except OSError as error:
-        if command and not story and _is_sample_library(port):
-            # Another `make` target serves it already; the files of the demo hold its address, so that one is as good.
-            # A story, though, is to be seen from its beginning.
-            sys.exit(_run(command, {**os.environ, API_URL.name: f"http://127.0.0.1:{port}/2.3.0/"}))
         _stop(FAILED, f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.")
     try:
-        if command:
-            sys.exit(_run(command, {**os.environ, API_URL.name: server.url}))
-        click.echo(f"The sample library is at {server.url} until Ctrl-C. To use it: {API_URL.name}={server.url}")
-        server.serve_forever()
+        yield server
     except KeyboardInterrupt:
         click.echo("Stopped.")
     finally:
         server.stop()
+
+
+def _serve(server: Server, setting: Setting, command: Sequence[str]) -> None:
+    """Serve until Ctrl-C, or for a command that finds the address in a setting, and end with it."""
+    if command:
+        sys.exit(_run(command, {**os.environ, setting.name: server.url}))
+    server.serve_forever()
 
 
 class Tally:

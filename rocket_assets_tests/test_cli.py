@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from rocket_assets.archive import Archive
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import ALL, API_TOKEN, API_URL, DAYS_AHEAD, NOTIFY
 from rocket_assets.storage import Storage, images_folder
+from rocket_assets_tests.bucket import S3
 from rocket_assets_tests.project import tree
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
 from rocket_assets_tests.test_images import picture, with_a_flipped_bit
@@ -139,6 +142,9 @@ with dg.DagsterInstance.get() as instance:
         (["settings"], {"ROCKET_ASSETS_POLL_SECONDS": "abc"}, 2, "POLL_SECONDS is 'abc'; what fits is a whole number"),
         (["settings"], {"DAGSTER_HOME": "/no/such/folder"}, 2, "DAGSTER_HOME is '/no/such/folder'"),
         (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
+        (["gallery", "--", "dagster", "dev"], {}, 2, "name its --port, too"),
+        (["gallery", "--port", "70000"], {}, 2, "70000 is not in the range"),
+        (["gallery"], {"ROCKET_ASSETS_GALLERY_URL": "here"}, 2, "ROCKET_ASSETS_GALLERY_URL is 'here'; what fits is"),
         (["sample-library", "--story", "--throttle", "15"], {}, 2, "--throttle counts real hours"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -515,11 +521,157 @@ def test_a_story_is_not_looked_for_in_a_sample_library_that_runs_already(
     assert f"Port {port} cannot be listened on" in done.stderr
 
 
-def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryServer) -> None:
+@pytest.mark.parametrize("server", ["sample-library", "gallery"])
+def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryServer, server: str) -> None:
     port = str(urlsplit(sample_library.url).port)
-    done = command("sample-library", "--port", port)
+    done = command(server, "--port", port)
     assert done.returncode == 1
     assert f"Port {port} cannot be listened on: Address already in use. Choose another with --port." in done.stderr
+
+
+# The gallery
+
+
+def _gallery(data: Path) -> Path:
+    """A gallery as far as the command looks at it: the page at which one begins."""
+    (page := data / "gallery/index.html").parent.mkdir(parents=True)
+    page.write_text("Launches")
+    return page
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Path:
+    """What would open a page on a desktop; it writes down which."""
+    (tmp_path / "bin").mkdir()
+    opened = tmp_path / "opened"
+    for name in ("xdg-open", "open"):
+        (program := tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+        program.chmod(0o755)
+    return opened
+
+
+def _opened(browser: Path, command: Command, *arguments: str, **environ: str) -> str:
+    """What the command opens within a second, on a machine of that environment."""
+    path = f"{browser.parent / 'bin'}:{Path(COMMAND).parent}:{os.environ['PATH']}"
+    assert command("gallery", *arguments, PATH=path, **environ).returncode == 0
+    give_up = time.monotonic() + 1
+    while not (browser.exists() and browser.read_text()) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return browser.read_text().strip() if browser.exists() else ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a desktop")
+@pytest.mark.parametrize("display", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_the_gallery_is_opened_where_there_is_a_desktop(
+    command: Command, tmp_path: Path, browser: Path, display: str
+) -> None:
+    page = _gallery(tmp_path / "data")
+    assert _opened(browser, command) == ""
+    assert _opened(browser, command, "--print", **{display: ":0"}) == ""
+    assert _opened(browser, command, **{display: ":0"}) == str(page)
+    published = {"ROCKET_ASSETS_GALLERY_URL": "https://example.org/rockets"}
+    browser.unlink()
+    assert _opened(browser, command, **published, **{display: ":0"}) == "https://example.org/rockets/gallery/index.html"
+
+
+def test_the_gallery_is_said_to_be_where_people_see_it(command: Command, tmp_path: Path) -> None:
+    page = _gallery(tmp_path / "data")
+    assert command("gallery", "--print").stdout == f"{page}\n"
+    done = command("gallery", "--print", ROCKET_ASSETS_GALLERY_URL="https://example.org")
+    assert done.stdout == "https://example.org/gallery/index.html\n"
+
+
+def test_where_there_is_no_gallery_yet_it_is_said_what_makes_it_and_nothing_is_made(
+    command: Command, tmp_path: Path
+) -> None:
+    for uri in ("data", "memory://"):
+        done = command("gallery", ROCKET_ASSETS_STORAGE=uri)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: There is no gallery in {uri} yet. Materialize launch_gallery and then ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gallery_in_a_bucket_is_named_with_the_command_that_serves_it(command: Command, s3: S3) -> None:
+    environ = s3.environ | {"ROCKET_ASSETS_STORAGE": (uri := s3.make_bucket())}
+    assert command("gallery", **environ).returncode == 1
+    Storage(uri).write("gallery/index.html", b"Launches")
+    done = command("gallery", **environ)
+    said = f"{uri}/gallery/index.html\nTo look at it: rocket-assets gallery --port 3001\n"
+    assert (done.returncode, done.stdout) == (0, said)
+
+
+_LOOK = """
+import os, sys, urllib.request
+with urllib.request.urlopen(os.environ["ROCKET_ASSETS_GALLERY_URL"]) as answer:
+    print(answer.url, answer.read().decode())
+sys.exit(7)
+"""
+
+
+def test_the_gallery_lends_its_address_to_a_command_and_ends_with_its_exit_code(
+    command: Command, tmp_path: Path
+) -> None:
+    _gallery(tmp_path / "data")
+    done = command("gallery", "--port", "0", "--", sys.executable, "-c", _LOOK)
+    assert done.returncode == 7, done.stderr
+    said, seen = done.stdout.splitlines()
+    url = re.fullmatch(r"The gallery of data is at (http://127\.0\.0\.1:\d+/) as long as this runs\.", said)
+    assert url
+    assert seen == f"{url[1]}gallery/index.html Launches"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_who_ends_the_gallery_ends_what_runs_beside_it(tmp_path: Path, number: signal.Signals) -> None:
+    """As make dev-demo has them: the gallery, the sample library, and a command in it that takes a while to end."""
+    code = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.2)
+    print("ended", flush=True)
+    sys.exit(3)
+signal.signal(signal.SIGINT, end)
+signal.signal(signal.SIGTERM, end)
+print("begun", flush=True)
+time.sleep(60)
+"""
+    library = [COMMAND, "sample-library", "--port", "0", "--", sys.executable, "-c", code]
+    started = subprocess.Popen(
+        [COMMAND, "gallery", "--port", "0", "--", *library],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout
+    url = re.findall(r"http://\S+", started.stdout.readline())[0]
+    assert started.stdout.readline() == "begun\n"
+    # A terminal gives Ctrl-C to all that run in it, make gives what ends it to the one that it has started.
+    if number is signal.SIGINT:
+        os.killpg(started.pid, number)
+    else:
+        started.send_signal(number)
+    assert started.communicate(timeout=20)[0] == "ended\n"
+    assert started.returncode == 3
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0))
+
+
+def test_the_gallery_is_served_until_ctrl_c(tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        [COMMAND, "gallery", "--port", "0"],
+        env={"PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout
+    url = re.findall(r"http://\S+", started.stdout.readline())[0]
+    _gallery(tmp_path / "data")
+    assert requests.get(url, timeout=10).text == "Launches"
+    started.send_signal(signal.SIGINT)
+    assert started.communicate(timeout=20)[0] == "Stopped.\n"
+    assert started.returncode == 0
 
 
 def test_settings_are_read_from_a_dotenv_file(command: Command, tmp_path: Path) -> None:
@@ -529,7 +681,7 @@ def test_settings_are_read_from_a_dotenv_file(command: Command, tmp_path: Path) 
 
 
 def test_help_says_what_each_command_does(command: Command) -> None:
-    names = {"backfill", "verify", "settings", "sample-library"}
+    names = {"backfill", "verify", "gallery", "settings", "sample-library"}
     assert names <= set(command("--help").stdout.split())
     for name in names:
         assert command(name, "--help").returncode == 0

@@ -95,7 +95,9 @@ def test_a_chunk_of_the_command_is_as_long_as_a_run_of_a_backfill() -> None:
 
 def test_make_without_a_word_names_the_targets() -> None:
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {"demo", "test", "dev", "dev-demo", "check"} <= set(re.findall(r"^make ([a-z-]+)", said, re.MULTILINE))
+    assert {"demo", "gallery", "test", "dev", "dev-demo", "check"} <= set(
+        re.findall(r"^make ([a-z-]+)", said, re.MULTILINE)
+    )
 
 
 Make = Callable[..., subprocess.CompletedProcess[str]]
@@ -132,19 +134,59 @@ def test_make_dev_keeps_dagsters_records_in_the_folder_unless_it_is_told_where(m
 @pytest.mark.parametrize("target", ["dev", "dev-demo"])
 def test_make_does_not_start_dagster_with_a_wrong_setting(make: Make, tmp_path: Path, target: str) -> None:
     (tmp_path / ".env").write_text("ROCKET_ASSETS_DAYS_AHEAD=abc\n")
-    done = make(target, "PORT=0", "SAMPLE_PORT=0")
+    done = make(target, "PORT=0", "SAMPLE_PORT=0", "GALLERY_PORT=0")
     assert done.returncode == 2
     assert done.stderr.startswith("Error: ROCKET_ASSETS_DAYS_AHEAD is 'abc'; what fits is a whole number")
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize(("target", "taken"), [("dev", "PORT"), ("dev-demo", "PORT"), ("dev-demo", "SAMPLE_PORT")])
+@pytest.mark.parametrize(
+    ("target", "taken"),
+    [
+        ("dev", "PORT"),
+        ("dev", "GALLERY_PORT"),
+        ("dev-demo", "PORT"),
+        ("dev-demo", "SAMPLE_PORT"),
+        ("dev-demo", "GALLERY_PORT"),
+    ],
+)
 def test_make_says_how_to_choose_another_port(make: Make, target: str, taken: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         number = listening.getsockname()[1]
-        done = make(target, *(f"{name}={number if name == taken else 0}" for name in ("PORT", "SAMPLE_PORT")))
+        ports = ("PORT", "SAMPLE_PORT", "GALLERY_PORT")
+        done = make(target, *(f"{name}={number if name == taken else 0}" for name in ports))
     assert done.returncode == 2
     assert done.stdout == f"Port {number} cannot be listened on. Choose another: make {target} {taken}=…\n"
+
+
+def _gallery(data: Path) -> Path:
+    (page := data / "gallery/index.html").parent.mkdir(parents=True)
+    page.write_text("here")
+    return page
+
+
+def test_make_gallery_says_where_ones_own_is_even_where_the_settings_name_another_storage(
+    make: Make, tmp_path: Path
+) -> None:
+    _gallery(tmp_path / ".demo/data")
+    own = _gallery(tmp_path / "own")
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_STORAGE=own\n")
+    done = make("gallery")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{own}\n", "")
+
+
+def test_make_gallery_says_that_it_is_that_of_the_demo_where_there_is_no_other(make: Make, tmp_path: Path) -> None:
+    of_the_demo = _gallery(tmp_path / ".demo/data")
+    (tmp_path / ".env").write_text("ROCKET_ASSETS_STORAGE=own\nROCKET_ASSETS_GALLERY_URL=https://example.org/\n")
+    said, where = make("gallery").stdout.splitlines()
+    assert said == "The gallery of the demo; there is none of your own yet:"
+    assert where == str(of_the_demo)
+
+
+def test_make_gallery_says_what_makes_one_where_there_is_none(make: Make) -> None:
+    done = make("gallery")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: There is no gallery in data yet. Materialize launch_gallery")
 
 
 def test_make_names_the_launch_of_the_story() -> None:

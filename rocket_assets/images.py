@@ -13,7 +13,9 @@ import hashlib
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import BytesIO
@@ -21,7 +23,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, ImageSequence, UnidentifiedImageError
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from rocket_assets.documents import seal, unseal
@@ -39,6 +41,27 @@ WORKERS = 16
 
 _DECODING = threading.Semaphore(2)
 """Pictures decoded at a time: each may take as much memory as the limit of pixels lets it."""
+
+_LARGE = threading.Lock()
+_LARGE_PIXELS = 20_000_000
+_THINNED = 2
+
+# A damaged picture makes Pillow's decoders raise almost anything; for us each of these means the same.
+_UNDECODABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+_LYING = range(5, 9)
+"""The orientations of EXIF in which a picture is stored on its side."""
 
 _MOST_FRAMES = 10_000
 
@@ -96,19 +119,7 @@ def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
                 frame.load()
     except UnidentifiedImageError:
         raise NotAPicture(f"{source} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
-    # A damaged picture makes Pillow's decoders raise almost anything; for us each of these means the same.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        struct.error,
-        zlib.error,
-    ) as error:
+    except _UNDECODABLE as error:
         raise NotAPicture(f"{source} gave a picture that cannot be decoded whole: {error}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAPicture(f"{source} gave a picture with more pixels than we decode: {error}") from error
@@ -278,20 +289,52 @@ class ImageLibrary:
         return ask()
 
 
-def thumbnail(body: bytes, size: int, key: str) -> bytes:
-    """A small WebP of the picture in these bytes, at most `size` pixels on a side.
+def thumbnail(
+    body: bytes, width: int, key: str, *, height: int | None = None, quality: int = 50, note: str | None = None
+) -> bytes:
+    """A small WebP of the picture in these bytes, upright, at most so many pixels wide and high (or square).
+
+    A `note` is kept in it as its description.
 
     Raises:
         NotAPicture: it cannot be decoded.
     """
     try:
-        with Image.open(BytesIO(body), formats=FORMATS) as image:
-            image.thumbnail((size, size))
-            small = BytesIO()
-            image.convert("RGB").save(small, "WEBP", quality=50)
-    except (OSError, ValueError, SyntaxError) as error:
+        with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING, _alone_if_large(image):
+            small = _shrunk(image, (width, height or width))
+    except _UNDECODABLE as error:
         raise NotAPicture(f"{key} cannot be decoded: {error}.") from error
-    return small.getvalue()
+    # Of what else the camera noted nothing is kept: where it was, and by now also how it was held.
+    exif = Image.Exif()
+    if note:
+        exif[ExifTags.Base.ImageDescription] = note
+    stream = BytesIO()
+    small.save(stream, "WEBP", quality=quality, exif=exif)
+    return stream.getvalue()
+
+
+def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    # Pillow decodes a JPEG no finer than is needed. Another large one is thinned out before anything copies it whole.
+    if _is_large(image) and image.format != "JPEG":
+        image = image.resize((image.width // _THINNED or 1, image.height // _THINNED or 1), Image.Resampling.NEAREST)
+    if image.mode not in ("RGB", "RGBA", "L", "CMYK", "YCbCr"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    # It is as high as the camera saw it once it has been turned.
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+    image.thumbnail(size[::-1] if turned else size)
+    upright = ImageOps.exif_transpose(image)
+    return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+
+
+@contextmanager
+def _alone_if_large(image: Image.Image) -> Iterator[None]:
+    """Decode large pictures one at a time, so that two of them need not have room beside each other."""
+    with _LARGE if _is_large(image) else nullcontext():
+        yield
+
+
+def _is_large(image: Image.Image) -> bool:
+    return image.width * image.height > _LARGE_PIXELS
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ NOTIFY = Setting(
     "",
     "where to tell of new launches, slips, outcomes and failures: Apprise URLs, separated by spaces or commas",
 )
+GALLERY_LICENCES = Setting(
+    "ROCKET_ASSETS_GALLERY_LICENCES",
+    "",
+    "which pictures the gallery shows, by licences separated by commas; a `*` at the end of one stands for any rest",
+)
 MAX_BYTES = Setting(
     "ROCKET_ASSETS_MAX_BYTES",
     "67108864",
@@ -81,6 +86,7 @@ ALL = (
     DAYS_AHEAD,
     POLL_SECONDS,
     NOTIFY,
+    GALLERY_LICENCES,
     MAX_BYTES,
     MAX_PIXELS,
     MAX_SECONDS,
@@ -101,6 +107,7 @@ class Settings:
     days_ahead: int
     poll_seconds: int
     notify: tuple[str, ...] = field(repr=False)
+    gallery_licences: tuple[str, ...]
     max_bytes: int
     max_pixels: int
     max_seconds: int
@@ -127,6 +134,7 @@ class Settings:
             days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
             poll_seconds=_whole_number(POLL_SECONDS, given(POLL_SECONDS), least=5, most=99_999),
             notify=notify_addresses(given(NOTIFY)),
+            gallery_licences=_licences(given(GALLERY_LICENCES)),
             max_bytes=_whole_number(MAX_BYTES, given(MAX_BYTES), least=1_000_000, most=1_000_000_000),
             # Above it Pillow warns of a decompression bomb, and above twice of it refuses by itself.
             max_pixels=_whole_number(MAX_PIXELS, given(MAX_PIXELS), least=1_000_000, most=int(MAX_PIXELS.default)),
@@ -212,6 +220,14 @@ def _whole_number(setting: Setting, value: str, *, least: int = 0, most: int = 9
     if not re.fullmatch(r"\d{1,10}", value, re.ASCII) or not least <= int(value) <= most:
         raise _wrong(setting, value, f"a whole number from {least} to {most}")
     return int(value)
+
+
+def _licences(value: str) -> tuple[str, ...]:
+    licences = tuple(" ".join(licence.split()) for licence in value.split(",") if licence.strip())
+    # A value of nothing but commas would mean "all", and whoever wrote it meant something else.
+    if (value and not licences) or any("*" in licence[:-1] for licence in licences):
+        raise _wrong(GALLERY_LICENCES, value, "licences separated by commas, with a * at the end of one if anywhere")
+    return licences
 
 
 def notify_addresses(value: str) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ POOL = "pool/"
 ADDRESSES = "pool/by-url/"
 DAMAGED = "damaged/"
 GALLERY = "gallery/"
+THUMBNAILS = "gallery/thumbnails/"
 TABLE = "table/"
 _PROBE = ".writable"
 _LEFTOVER = re.compile(r"#[0-9]+$")
@@ -98,7 +99,7 @@ def gallery_summary_key(month: date) -> str:
 
 def thumbnail_key(sha256: str) -> str:
     """A small picture for the gallery of the one in the pool with this digest."""
-    return f"{GALLERY}thumbnails/{sha256[:2]}/{sha256}.webp"
+    return f"{THUMBNAILS}{sha256[:2]}/{sha256}.webp"
 
 
 def table_key(month: date) -> str:

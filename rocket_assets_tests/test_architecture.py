@@ -36,8 +36,11 @@ FLOORS = (
     ("rocket_assets.defs.environment",),
     # The line. Nothing below imports dagster.
     ("rocket_assets.repair",),
-    ("rocket_assets.verification", "rocket_assets.watch"),
-    ("rocket_assets.table",),
+    ("rocket_assets.verification", "rocket_assets.watch", "rocket_assets.gallery.site", "rocket_assets.table"),
+    ("rocket_assets.gallery.pages", "rocket_assets.gallery.thumbnails"),
+    ("rocket_assets.gallery.summaries",),
+    ("rocket_assets.gallery.cards",),
+    ("rocket_assets.gallery.licences",),
     ("rocket_assets.months",),
     ("rocket_assets.archive", "rocket_assets.gallery_server"),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),
@@ -47,7 +50,7 @@ FLOORS = (
 )
 ABOVE_THE_LINE = {"rocket_assets.cli", "rocket_assets.backfill", "rocket_assets.definitions"}
 PRIVATE = "rocket_assets.defs.instance"
-EMPTY = {"rocket_assets", "rocket_assets.defs", "rocket_assets.sample_library"}
+EMPTY = {"rocket_assets", "rocket_assets.defs", "rocket_assets.gallery", "rocket_assets.sample_library"}
 FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}
 
 

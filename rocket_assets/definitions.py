@@ -1,12 +1,15 @@
 """The door: everything that Dagster sees, on one page."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
 from rocket_assets.defs import assets, checks, jobs, schedules, sensors
 from rocket_assets.defs.environment import SETTINGS
+from rocket_assets.defs.freshness import today_is_fresh
 from rocket_assets.defs.resources import resources
 from rocket_assets.settings import Settings
 
@@ -19,22 +22,35 @@ def utc_now() -> datetime:
 def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.Definitions:
     """The project with these settings; the days alone are those of the environment that it was imported in.
 
-    The clock is that of the sensors; inside an asset there is none.
+    The clock is that of the sensors, and of the checks of today; inside an asset there is none.
     """
     return dg.Definitions(
-        assets=[assets.library, assets.launches, assets.launch_images, assets.whole_archive],
-        asset_checks=[checks.stored_days_are_whole],
+        assets=_with_their_source(
+            *(assets.library, assets.launches, assets.launch_images, assets.whole_archive),
+            *(assets.launch_gallery, assets.launch_table, assets.gallery_index),
+        ),
+        asset_checks=[checks.stored_days_are_whole, today_is_fresh(settings, clock, assets.GALLERY_LOOK)],
         jobs=[jobs.bring_launches, jobs.verify_stored_days],
         schedules=[schedules.launches_around_today(settings), schedules.stored_days_each_night()],
         sensors=[
             sensors.launch_library_changes(settings, clock),
             sensors.launch_images_follow(),
+            sensors.views_follow(),
+            sensors.today_is_looked_at(settings, clock),
             *([sensors.tell_news(clock), sensors.tell_failures()] if settings.notify else []),
         ],
         resources=resources(settings),
         # A run is a few seconds of network and disk: a process for each of its steps would cost more than the work.
         executor=dg.in_process_executor,
     )
+
+
+def _with_their_source(*assets: dg.AssetsDefinition | dg.AssetSpec) -> Sequence[Any]:
+    """Let the UI show where each asset is written."""
+    with warnings.catch_warnings():
+        # In beta since 2024.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.with_source_code_references(assets)
 
 
 defs = definitions(SETTINGS)

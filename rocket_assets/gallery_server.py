@@ -26,7 +26,7 @@ from rocket_assets import storage as keys
 from rocket_assets.errors import Missing, StorageFailed
 from rocket_assets.storage import Storage
 
-INDEX = f"{keys.GALLERY}index.html"
+INDEX = keys.GALLERY_INDEX
 """The page at which one begins."""
 
 WHAT_MAKES_IT = "Materialize launch_gallery and then gallery_index in the Dagster UI, and it is there."

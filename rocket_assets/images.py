@@ -13,6 +13,7 @@ import hashlib
 import struct
 import threading
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -64,6 +65,11 @@ _LYING = range(5, 9)
 """The orientations of EXIF in which a picture is stored on its side."""
 
 _MOST_FRAMES = 10_000
+
+_PREVIEW_SIDES = (128, 96, 64, 32)
+
+_QUALITIES = range(10, 90, 5)
+"""Of a WebP, whose bytes grow with it."""
 
 _TAIL = 64 * 1024
 """The end mark of a picture is looked for in so many last bytes; what follows it does no harm."""
@@ -225,14 +231,14 @@ class ImageLibrary:
         known = self._known(url)
         return known.picture if known else None
 
-    def thumbnail(self, picture: Picture, size: int) -> bytes:
-        """A small WebP of a stored picture, at most `size` pixels on a side.
+    def preview(self, picture: Picture, most_bytes: int) -> bytes:
+        """A small WebP of a stored picture: as large and as good as so many bytes allow.
 
         Raises:
             StorageFailed: the picture cannot be read.
             NotAPicture: it cannot be decoded.
         """
-        return thumbnail(self._storage.read(picture.key), size, picture.key)
+        return preview(self._storage.read(picture.key), most_bytes, picture.key)
 
     def _fetch(self, url: str) -> Fetched:
         known, where = self._known(url), shown(url)
@@ -299,17 +305,41 @@ def thumbnail(
     Raises:
         NotAPicture: it cannot be decoded.
     """
-    try:
-        with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING, _alone_if_large(image):
-            small = _shrunk(image, (width, height or width))
-    except _UNDECODABLE as error:
-        raise NotAPicture(f"{key} cannot be decoded: {error}.") from error
+    small = _decoded(body, (width, height or width), key)
     # Of what else the camera noted nothing is kept: where it was, and by now also how it was held.
     exif = Image.Exif()
     if note:
         exif[ExifTags.Base.ImageDescription] = note
+    return _webp(small, quality, exif)
+
+
+def preview(body: bytes, most_bytes: int, key: str) -> bytes:
+    """A small WebP of the picture in these bytes, upright: as large and as good as `most_bytes` allow.
+
+    Raises:
+        NotAPicture: it cannot be decoded.
+    """
+    small = _decoded(body, (_PREVIEW_SIDES[0], _PREVIEW_SIDES[0]), key)
+    for side in _PREVIEW_SIDES:
+        small.thumbnail((side, side))
+        # What has a worse quality than the first of these says less than a smaller picture.
+        fitting = bisect_right(_QUALITIES, most_bytes, key=lambda quality: len(_webp(small, quality)))
+        if fitting:
+            return _webp(small, _QUALITIES[fitting - 1])
+    return _webp(small, 0)
+
+
+def _decoded(body: bytes, size: tuple[int, int], key: str) -> Image.Image:
+    try:
+        with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING, _alone_if_large(image):
+            return _shrunk(image, size)
+    except _UNDECODABLE as error:
+        raise NotAPicture(f"{key} cannot be decoded: {error}.") from error
+
+
+def _webp(image: Image.Image, quality: int, exif: Image.Exif | None = None) -> bytes:
     stream = BytesIO()
-    small.save(stream, "WEBP", quality=quality, exif=exif)
+    image.save(stream, "WEBP", quality=quality, exif=exif or Image.Exif())
     return stream.getvalue()
 
 
@@ -320,8 +350,9 @@ def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.mode not in ("RGB", "RGBA", "L", "CMYK", "YCbCr"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     # It is as high as the camera saw it once it has been turned.
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
-    image.thumbnail(size[::-1] if turned else size)
+    width, height = size
+    is_lying = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+    image.thumbnail((height, width) if is_lying else (width, height))
     upright = ImageOps.exif_transpose(image)
     return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
 

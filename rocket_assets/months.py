@@ -9,7 +9,7 @@ from __future__ import annotations
 from calendar import monthrange
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from rocket_assets.archive import Archive, Entry
 from rocket_assets.errors import Missing
@@ -49,7 +49,22 @@ class Month:
     @property
     def calendar_days(self) -> int:
         """How many days the month has, stored or not."""
-        return monthrange(self.first.year, self.first.month)[1]
+        return last_day(self.first).day
+
+
+def month_of(day: date) -> date:
+    """The first day of a day's month."""
+    return day.replace(day=1)
+
+
+def last_day(first: date) -> date:
+    """The last day of the month of this first day."""
+    return first.replace(day=monthrange(first.year, first.month)[1])
+
+
+def next_month(first: date) -> date:
+    """The first day of the month that follows."""
+    return last_day(first) + timedelta(days=1)
 
 
 def read_month(archive: Archive, first: date) -> Month:
@@ -58,9 +73,8 @@ def read_month(archive: Archive, first: date) -> Month:
     Raises:
         Damaged: a file of a day is not what was written.
     """
-    last = first.replace(day=monthrange(first.year, first.month)[1])
     with ThreadPoolExecutor(_READERS, thread_name_prefix="month") as threads:
-        read = threads.map(lambda day: _read_day(archive, day), days_between(first, last))
+        read = threads.map(lambda day: _read_day(archive, day), days_between(first, last_day(first)))
         days = [day for day in read if day]
     return Month(first, [day for day, _ in days], [shown for _, launches in days for shown in launches])
 

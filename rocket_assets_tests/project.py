@@ -53,17 +53,13 @@ class Project:
         return definitions(Settings.read(environ), self.clock)
 
     def bring(
-        self, start: str, end: str | None = None, assets: Sequence[str] = BOTH, *, waits: bool = False
+        self, start: str | None, end: str | None = None, assets: Sequence[str] = BOTH, *, waits: bool = False
     ) -> dg.ExecuteInProcessResult:
-        """One run: of one day as the UI launches it, or of a range as a backfill does.
+        """One run: of one day or month as the UI launches it, of a range as a backfill does, or of no partition.
 
         Without `waits` it fails at once where a run of the daemon would wait and try again.
         """
-        tags = (
-            {"dagster/partition": start}
-            if end is None
-            else {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
-        )
+        tags = {_DAY: start} if start and end is None else {_START: start, _END: end} if start and end else {}
         return self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets],

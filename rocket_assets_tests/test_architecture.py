@@ -25,7 +25,7 @@ FLOORS = (
     ("rocket_assets.definitions",),
     ("rocket_assets.defs.schedules", "rocket_assets.defs.sensors"),
     ("rocket_assets.defs.jobs",),
-    ("rocket_assets.defs.assets",),
+    ("rocket_assets.defs.assets", "rocket_assets.defs.freshness"),
     (
         "rocket_assets.defs.checks",
         "rocket_assets.defs.conditions",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from rocket_assets.definitions import defs
+from rocket_assets.defs import freshness
+from rocket_assets.table import COLUMNS
 
+VIEWS = {"launch_gallery", "launch_table", "gallery_index"}
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
@@ -23,13 +27,17 @@ def test_the_assets_and_their_upstreams_are_these() -> None:
         "launches": ["launch_library"],
         "launch_images": ["launches"],
         "archive": ["launch_images"],
+        "launch_gallery": ["launch_images", "launches"],
+        "launch_table": ["launch_images", "launches"],
+        "gallery_index": ["launch_gallery"],
     }
 
 
-def test_the_check_of_the_night_is_no_part_of_the_runs_that_bring_days() -> None:
-    """In a range it would be skipped, and the UI would show that instead of what the night has found."""
+def test_the_checks_of_the_night_and_of_today_are_no_part_of_the_runs_that_bring_days() -> None:
+    """In a range they would be skipped, and the UI would show that instead of what was found."""
     checks = {key.name: key.asset_key.to_user_string() for key in defs.resolve_asset_graph().asset_check_keys}
-    assert [name for name, asset in checks.items() if asset == "archive"] == ["stored_days_are_whole"]
+    of_archive = {name for name, asset in checks.items() if asset == "archive"}
+    assert of_archive == {"stored_days_are_whole", *freshness.NAMES}
     assert set(checks.values()) == {"launches", "launch_images", "archive"}
 
 
@@ -41,10 +49,40 @@ def test_everything_can_be_loaded() -> None:
 def test_every_asset_is_described_grouped_owned_and_linked(key: str) -> None:
     spec = SPECS[key]
     assert len(spec.description or "") > 50
-    assert spec.group_name == "spaceflight"
+    assert spec.group_name == ("views" if key in VIEWS else "spaceflight")
     assert list(spec.owners)
     assert spec.kinds
     assert any(isinstance(value, dg.UrlMetadataValue) for value in spec.metadata.values())
+
+
+@pytest.mark.parametrize("key", sorted(set(SPECS) - {"launch_library", "archive"}))
+def test_every_asset_that_is_made_here_shows_where_it_is_written(key: str) -> None:
+    references = SPECS[key].metadata["dagster/code_references"]
+    assert isinstance(references, dg.CodeReferencesMetadataValue)
+    (reference,) = references.code_references
+    assert isinstance(reference, dg.LocalFileCodeReference)
+    # Where its decorator is; the function is a few lines below.
+    below = Path(reference.file_path).read_text().splitlines()[reference.line_number or 0 :][:25]
+    assert any(line.startswith(f"def {key}(") for line in below)
+
+
+@pytest.mark.parametrize("key", ["launch_gallery", "launch_table"])
+def test_a_month_is_made_of_its_days(key: str) -> None:
+    graph = defs.resolve_asset_graph()
+    months, days = (graph.get(dg.AssetKey(name)).partitions_def for name in (key, "launch_images"))
+    assert months
+    assert days
+    for mapping in graph.get(dg.AssetKey(key)).partition_mappings.values():
+        december = months.subset_with_partition_keys(["2024-12-01"])
+        found = mapping.get_upstream_mapped_partitions_result_for_partitions(december, months, days)
+        assert list(found.partitions_subset.get_partition_keys()) == [f"2024-12-{day:02}" for day in range(1, 32)]
+
+
+def test_the_table_says_what_its_columns_mean() -> None:
+    schema = SPECS["launch_table"].metadata["dagster/column_schema"]
+    assert isinstance(schema, dg.TableSchema)
+    assert [column.name for column in schema.columns] == [column.name for column in COLUMNS]
+    assert all(column.description for column in schema.columns)
 
 
 @pytest.mark.parametrize("key", ["launches", "launch_images"])

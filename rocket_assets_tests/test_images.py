@@ -19,8 +19,9 @@ from PIL import Image
 
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import NotAPicture, Refused, RocketAssetsError, StorageFailed, Unavailable
-from rocket_assets.images import Fetched, ImageLibrary, Picture, inspect, thumbnail
+from rocket_assets.images import Fetched, ImageLibrary, Picture, inspect, preview, thumbnail
 from rocket_assets.network import LIMITS, Limits, Timeout
+from rocket_assets.sample_library.pictures import draw
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
 from rocket_assets.storage import Storage, address_key
 from rocket_assets_tests.scripted_server import HERE, Answer, Request, ScriptedServer
@@ -209,6 +210,32 @@ def test_frames_without_number_are_not_decoded() -> None:
     with pytest.raises(NotAPicture, match="10,001 frames or more"):
         inspect(head + frame * 20_000 + b";", URL)
     assert inspect(one, URL).width == 48
+
+
+@pytest.mark.parametrize("most_bytes", [400, 550, 700, 3000])
+@pytest.mark.parametrize("side", [16, 300])
+def test_a_preview_has_no_more_bytes_than_it_may_have(most_bytes: int, side: int) -> None:
+    """Noise is what compresses worst."""
+    noise, body = random.Random(side).randbytes(side * side * 3), BytesIO()
+    Image.frombytes("RGB", (side, side), noise).save(body, "PNG")
+    small = preview(body.getvalue(), most_bytes, "key")
+    assert len(small) <= most_bytes
+    with Image.open(BytesIO(small)) as image:
+        assert image.format == "WEBP"
+        assert max(image.size) <= 128
+
+
+def test_a_preview_is_larger_and_better_the_more_bytes_it_may_have() -> None:
+    body = draw("falcon_9.png")
+    smaller, better = preview(body, 300, "key"), preview(body, 690, "key")
+    with Image.open(BytesIO(smaller)) as few, Image.open(BytesIO(better)) as many:
+        assert few.width < many.width == 128
+    assert len(better) > 600
+
+
+def test_a_preview_of_what_is_no_picture_is_refused() -> None:
+    with pytest.raises(NotAPicture, match="some key"):
+        preview(HTML, 700, "some key")
 
 
 def test_a_thumbnail_is_a_small_webp() -> None:

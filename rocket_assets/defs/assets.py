@@ -1,11 +1,12 @@
-"""What exists: the Launch Library, the launches of each day, the pictures of each day.
+"""What exists: the Launch Library, the launches and pictures of each day, and what is made of them to be looked at.
 
-An asset says which days it is asked for, has them brought and stored by the plain half, and reports each day. How
-launches are asked for and how pictures are fetched is not decided here.
+An asset says which days or months it is asked for, has them brought or made and stored by the plain half, and reports
+each. How launches are asked for, how pictures are fetched and how a page looks is not decided here.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,8 +14,16 @@ import dagster as dg
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs import checks, metadata
-from rocket_assets.defs.conditions import LaunchesMovedOn
-from rocket_assets.defs.partitions import days
+from rocket_assets.defs.conditions import (
+    DaysMovedOn,
+    LaunchesMovedOn,
+    MonthsMovedOn,
+    MovedOn,
+    version_of_all,
+    versions_of_months,
+)
+from rocket_assets.defs.environment import SETTINGS
+from rocket_assets.defs.partitions import days, days_of_each_month, months
 from rocket_assets.defs.runs import (
     days_of_run,
     days_to_bring,
@@ -25,14 +34,22 @@ from rocket_assets.defs.runs import (
     wait_for,
 )
 from rocket_assets.errors import RocketAssetsError, Unavailable
+from rocket_assets.gallery.site import Gallery, look_of
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import data_version
+from rocket_assets.months import Month, read_month
 from rocket_assets.storage import Storage
+from rocket_assets.table import LOOK as TABLE_LOOK
+from rocket_assets.table import write_month
 
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 GROUP = "spaceflight"
+"""What is brought, and kept."""
+
+VIEWS = "views"
+"""What is made of that for people, and can be made again at any time."""
 
 POOL = "launch_library"
 """Has one slot, so that one run asks the API at a time; `resources` makes sure of it where SQLite does not."""
@@ -43,6 +60,9 @@ OWNERS = ["team:rocket-assets"]
 # range run Dagster skips an asset whose upstream records its days itself.
 LAUNCHES_PER_RUN = 732
 IMAGES_PER_RUN = 366
+
+MONTHS_PER_RUN = 240
+"""Twenty years; the pages of the whole history are four runs."""
 
 
 def daily_asset(
@@ -65,6 +85,38 @@ def daily_asset(
             )(bring)
 
     return define
+
+
+def monthly_asset(*, look: str, **attributes: Any) -> Callable[[Callable[..., Events]], dg.AssetsDefinition]:
+    """An asset that has a partition for each month, is made of the days of both daily assets, and follows them.
+
+    Args:
+        look: what decides how a month looks besides its days; when it is another, all months are made again.
+        attributes: what else Dagster is to know.
+    """
+
+    def define(make: Callable[..., Events]) -> dg.AssetsDefinition:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return dg.asset(
+                partitions_def=months,
+                backfill_policy=dg.BackfillPolicy.multi_run(MONTHS_PER_RUN),
+                output_required=False,
+                deps=[
+                    dg.AssetDep(asset, partition_mapping=days_of_each_month()) for asset in (launches, launch_images)
+                ],
+                automation_condition=_by_itself(DaysMovedOn(launch_images.key, look)),
+                group_name=VIEWS,
+                owners=OWNERS,
+                **attributes,
+            )(make)
+
+    return define
+
+
+def _by_itself(moved_on: MovedOn) -> dg.AutomationCondition[Any]:
+    """When a partition follows by itself: unless a backfill that was begun in the UI is to bring it anyway."""
+    return moved_on & ~dg.AutomationCondition.backfill_in_progress()
 
 
 library = dg.AssetSpec(
@@ -147,7 +199,7 @@ def launches(
     days_per_run=IMAGES_PER_RUN,
     checked_by=checks.of_images,
     deps=[launches],
-    automation_condition=LaunchesMovedOn(dg.AssetKey("launches")) & ~dg.AutomationCondition.backfill_in_progress(),
+    automation_condition=_by_itself(LaunchesMovedOn(dg.AssetKey("launches"))),
     kinds={"jpeg", "png"},
     metadata={
         "layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them"),
@@ -181,3 +233,113 @@ def launch_images(
     yield from checks.evaluate(checks.of_images, archive, brought)
     if errors:
         raise failed_days(context, errors)
+
+
+GALLERY_LOOK = look_of(SETTINGS.gallery_licences)
+
+
+@monthly_asset(
+    look=GALLERY_LOOK,
+    kinds={"html"},
+    metadata={
+        "layout": dg.MetadataValue.text("gallery/<year>/<month>.html, and gallery/thumbnails/ beside it"),
+        "gallery": dg.MetadataValue.text("`rocket-assets gallery` says where it is, and opens it"),
+        "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
+    },
+)
+def launch_gallery(
+    context: dg.AssetExecutionContext, gallery: dg.ResourceParam[Gallery], storage: dg.ResourceParam[Storage]
+) -> Events:
+    """A page for each month, with the picture of each of its launches, and to whom that belongs.
+
+    Opens in a browser without a server. Made again when one of its days has changed, or what decides how it looks.
+    """
+
+    def make(month: Month) -> Made:
+        made = gallery.make_month(month)
+        for sentence in made.unreadable:
+            context.log.warning(sentence)
+        return Made(made.version, metadata.of_gallery_month(made, month, storage))
+
+    yield from _made(context, storage, GALLERY_LOOK, make)
+
+
+@monthly_asset(
+    look=TABLE_LOOK,
+    kinds={"parquet"},
+    metadata={
+        "dagster/column_schema": metadata.columns(),
+        "layout": dg.MetadataValue.text("table/<year>/<month>.parquet"),
+        "to ask it": dg.MetadataValue.url("https://duckdb.org/docs/stable/data/parquet/overview"),
+    },
+)
+def launch_table(context: dg.AssetExecutionContext, storage: dg.ResourceParam[Storage]) -> Events:
+    """The launches of each month as a Parquet file, one row a launch, with where its picture is and whose it is.
+
+    For questions in SQL, data frames and spreadsheets. Made again when one of its days has changed.
+    """
+
+    def make(month: Month) -> Made:
+        made = write_month(storage, month)
+        return Made(made.version, metadata.of_table_month(made, month, storage))
+
+    yield from _made(context, storage, TABLE_LOOK, make)
+
+
+@dg.asset(
+    deps=[launch_gallery],
+    automation_condition=MonthsMovedOn(launch_gallery.key),
+    group_name=VIEWS,
+    owners=OWNERS,
+    kinds={"html"},
+    metadata={
+        "layout": dg.MetadataValue.text("gallery/index.html and gallery/next.html"),
+        "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
+    },
+)
+def gallery_index(
+    context: dg.AssetExecutionContext, gallery: dg.ResourceParam[Gallery], storage: dg.ResourceParam[Storage]
+) -> dg.MaterializeResult[Any]:
+    """The gallery's door: all years with how many launches there were and how they ended, and the next launches.
+
+    Made from what each month's page leaves for it; no day is read.
+    """
+    version = version_of_all(context.instance, launch_gallery.key)
+    try:
+        made = gallery.make_index()
+    except RocketAssetsError as error:
+        raise failure(error) from error
+    return dg.MaterializeResult(
+        metadata=metadata.of_gallery_index(made, storage), data_version=dg.DataVersion(f"{version}-{made.version}")
+    )
+
+
+LOOK_OF = {launch_gallery.key: GALLERY_LOOK, launch_table.key: TABLE_LOOK}
+"""What decides how a month looks besides its days."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of a month: its version, and what the UI shows of it."""
+
+    version: str
+    metadata: Mapping[str, dg.MetadataValue]
+
+
+def _made(
+    context: dg.AssetExecutionContext, storage: Storage, look: str, make: Callable[[Month], Made]
+) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]:
+    """Make the months of a run, and record each as soon as it is made; one that fails does not stop the others."""
+    archive, errors = Archive(storage), dict[date, RocketAssetsError]()
+    # Before anything is read: a day that comes meanwhile is then seen to be newer.
+    versions = versions_of_months(context.instance, launch_images.key, look, context.partition_keys)
+    for first in days_to_bring(context):
+        try:
+            made = make(read_month(archive, first))
+        except RocketAssetsError as error:
+            errors[first] = error
+            continue
+        version = f"{versions[first.isoformat()]}-{made.version}"
+        yield recorded(context, first, data_version=version, metadata=made.metadata)
+    if errors:
+        raise failed_days(context, errors, "months")

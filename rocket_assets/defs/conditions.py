@@ -1,18 +1,21 @@
-"""When pictures are to be brought by themselves: whenever the launches of a day are not those they were brought for.
+"""When something follows by itself: whenever what it is made from is not what it was made from.
 
-The record of a day of pictures says for which launches it was made: its data version begins with theirs. So nothing
-is remembered here that could be lost, and it does not matter who brought the launches, in which order two events of
-the same moment came, or whether the daemon was running. Which days a backfill is bringing already, Dagster's own
+The pictures of a day follow its launches, what is made of a month follows the pictures of its days, and the index of
+the gallery follows its months. Each record says what it was made for: its data version begins with that. So nothing is
+remembered here that could be lost, and it does not matter who brought what, in which order two events of the same
+moment came, or whether the daemon was running. Which partitions a backfill is bringing already, Dagster's own
 condition says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, DATA_VERSION, UNFINISHED, days_of_tags, recorded_by
+from rocket_assets.documents import digest
 from rocket_assets.launches import days_between
+from rocket_assets.months import last_day
 
 _COMMANDS_GAP = timedelta(seconds=15)
 """`rocket-assets backfill` brings the pictures itself; for so long after a run of it, its next one is waited for."""
@@ -26,92 +29,248 @@ _REST, _TRIED = timedelta(hours=6), timedelta(days=3)
 """How long after a run in vain another may begin, and how long after the launches came that goes on."""
 
 
-class LaunchesMovedOn(dg.AutomationCondition[dg.AssetKey]):
-    """The launches of a day are not those that its pictures were brought for, and no run is bringing them.
+class MovedOn(dg.AutomationCondition[dg.AssetKey]):
+    """What a partition is made from is not what it was made from, and no run is making it, nor bringing what it needs.
 
     A run waits for servers that do not answer, and fails after a quarter of an hour. Where one has ended in vain since
-    the launches came, another begins after six hours, and so on for three days, or when they come again.
+    the upstream came, another begins after six hours, and so on for three days, or when the upstream comes again.
     """
 
-    launches: dg.AssetKey
+    upstream: dg.AssetKey
 
-    def __init__(self, launches: dg.AssetKey) -> None:
-        self.launches = launches
+    def __init__(self, upstream: dg.AssetKey) -> None:
+        self.upstream = upstream
 
-    @property
-    def description(self) -> str:
-        """What the UI says of it."""
-        return "Its launches are not those that its pictures were brought for, and no run is bringing or has tried them"
+    def get_label(self) -> str:
+        """What the UI calls it."""
+        return f"{self.upstream.to_user_string()} moved on"
 
     @property
     def name(self) -> str:
         """What the code calls it."""
-        return "launches_moved_on"
+        return f"{self.upstream.to_user_string()}_moved_on"
 
-    def get_label(self) -> str:
-        """What the UI calls it."""
-        return "its launches are others than those it was brought for"
+    @property
+    def description(self) -> str:
+        """What the UI says of it."""
+        return (
+            f"Its {self.upstream.to_user_string()} are not those that it was made for, and no run is making it or has "
+            "tried to"
+        )
+
+    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+        """The partitions that were not made for what their upstream is now, or not at all."""
+        raise NotImplementedError
+
+    def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
+        """The partitions that runs are making, or for which they are bringing what is needed."""
+        raise NotImplementedError
+
+    def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
+        """The storage id of the newest record of what each partition is made from."""
+        raise NotImplementedError
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """The days of which that is true."""
+        """The partitions of which that is true."""
         instance, now = context.asset_graph_view.instance, context.evaluation_time
-        # In this order, because a run that ends in between has recorded its days by then.
-        under_way = _days_of_commands(instance, now) | _days_of_runs(instance, context.key)
-        behind = days_behind(instance, self.launches, context.key) - under_way
+        # In this order, because a run that ends in between has recorded what it made by then.
+        under_way = self.under_way(instance, context.key, now)
+        behind = self.behind(instance, context.key) - under_way
         if behind:
-            behind -= _tried_in_vain(instance, self.launches, context.key, behind, now)
+            behind -= self._tried_in_vain(instance, context.key, behind, now)
         true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
-            {day for day in behind if context.partitions_def and context.partitions_def.has_partition_key(day)}
+            {key for key in behind if context.partitions_def and context.partitions_def.has_partition_key(key)}
         )
         return dg.AutomationResult(context, true_subset)
 
+    def _tried_in_vain(
+        self, instance: dg.DagsterInstance, key: dg.AssetKey, behind: set[str], now: datetime
+    ) -> set[str]:
+        """Of these partitions, those for which a run has begun since their upstream came, and that are to rest."""
+        log = instance.event_log_storage
+        begun = log.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, behind)
+        if not begun:
+            return set()
+        came = self.came(instance, set(begun))
+        made = log.get_latest_storage_id_by_partition(key, _MATERIALIZED, set(begun))
+        # What was made then, and is behind all the same, is to look otherwise since.
+        tried = {each for each in begun if made.get(each, 0) < begun[each] > came[each]}
+        # Those that ended lately, and one that may have begun just now.
+        runs = _runs_of(instance, key, dg.RunsFilter(updated_after=now - _REST)) if tried else ()
+        resting = {partition for run in runs for partition in _days(run)}
+        lately = dg.AssetRecordsFilter(asset_key=self.upstream, after_timestamp=(now - _TRIED).timestamp())
+        first = instance.fetch_materializations(lately, limit=1, ascending=True).records if tried - resting else ()
+        return tried - {each for each in tried - resting if first and came[each] >= first[0].storage_id}
 
-def days_behind(instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey) -> set[str]:
+
+class LaunchesMovedOn(MovedOn):
+    """The launches of a day are not those that its pictures were brought for."""
+
+    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+        """Such days."""
+        return days_behind(instance, self.upstream, key)
+
+    def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
+        """What runs of pictures, and commands, are still to bring."""
+        return _days_of_commands(instance, now) | _days_of_runs(instance, key)
+
+    def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
+        """When the launches came."""
+        return instance.event_log_storage.get_latest_storage_id_by_partition(self.upstream, _MATERIALIZED, partitions)
+
+
+class DaysMovedOn(MovedOn):
+    """The days of a month are not those that it was made for, or what decides how it looks is another.
+
+    Args:
+        upstream: the daily asset.
+        look: what the version of a month is made of besides its days.
+    """
+
+    look: str
+
+    def __init__(self, upstream: dg.AssetKey, look: str) -> None:
+        super().__init__(upstream)
+        self.look = look
+
+    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+        """Such months, of which at least one day has been brought."""
+        return months_behind(instance, self.upstream, key, self.look)
+
+    def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
+        """The months of the days that runs and commands are still to bring, and those that runs are still to make."""
+        days = _days_of_commands(instance, now) | _days_of_runs(instance, self.upstream)
+        return {month_of(day) for day in days} | _days_of_runs(instance, key)
+
+    def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
+        """When the newest of a month's days came."""
+        days = instance.event_log_storage.get_latest_storage_id_by_partition(self.upstream, _MATERIALIZED)
+        newest = dict.fromkeys(partitions, 0)
+        for day, storage_id in days.items():
+            if (month := month_of(day)) in newest:
+                newest[month] = max(newest[month], storage_id)
+        return newest
+
+
+class MonthsMovedOn(dg.AutomationCondition[dg.AssetKey]):
+    """The months are not those that the index was made for, and no run is making it, or months.
+
+    Where a run of it has failed since the months came, it rests for six hours.
+    """
+
+    upstream: dg.AssetKey
+
+    def __init__(self, upstream: dg.AssetKey) -> None:
+        self.upstream = upstream
+
+    def get_label(self) -> str:
+        """What the UI calls it."""
+        return f"{self.upstream.to_user_string()} moved on"
+
+    @property
+    def name(self) -> str:
+        """What the code calls it."""
+        return f"{self.upstream.to_user_string()}_moved_on"
+
+    @property
+    def description(self) -> str:
+        """What the UI says of it."""
+        return f"Its months of {self.upstream.to_user_string()} are not those that it was made for"
+
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        """Whether that is so."""
+        instance, now = context.asset_graph_view.instance, context.evaluation_time
+        unfinished = dg.RunsFilter(statuses=UNFINISHED)
+        is_under_way = any(True for key in (context.key, self.upstream) for _ in _runs_of(instance, key, unfinished))
+        is_wanted = not is_under_way and self._is_to_be_made(instance, context.key, now)
+        return dg.AutomationResult(context, context.candidate_subset if is_wanted else context.get_empty_subset())
+
+    def _is_to_be_made(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> bool:
+        newest = instance.fetch_materializations(self.upstream, limit=1).records
+        if not newest or not index_is_behind(instance, self.upstream, key):
+            return False
+        ended = instance.get_run_records(dg.RunsFilter(updated_after=now - _REST))
+        tried = [record for record in ended if key in (record.dagster_run.asset_selection or ())]
+        return not any(record.create_timestamp.timestamp() > newest[0].timestamp for record in tried)
+
+
+def month_of(day: str) -> str:
+    """The partition of the month in which is the partition of a day."""
+    return f"{day[:7]}-01"
+
+
+def versions_of_months(
+    instance: dg.DagsterInstance, upstream: dg.AssetKey, look: str, months: Sequence[str] | None = None
+) -> dict[str, str]:
+    """What each month is to be made for now, as a digest: the versions of its days, and how it is to look.
+
+    A month of which no day has been brought is not among them, unless it is asked for.
+    """
+    days_of = {month: dict[str, str]() for month in months or ()}
+    firsts = [date.fromisoformat(month) for month in months or ()]
+    days = [str(day) for first in firsts for day in days_between(first, last_day(first))]
+    for day, version in _versions(instance, upstream, days if months else None).items():
+        days_of.setdefault(month_of(day), {})[day] = version
+    return {month: digest({"look": look, "days": days})[:16] for month, days in days_of.items()}
+
+
+def months_behind(
+    instance: dg.DagsterInstance,
+    upstream: dg.AssetKey,
+    key: dg.AssetKey,
+    look: str,
+    months: Sequence[str] | None = None,
+) -> set[str]:
+    """The months, or those of these, that were not made for the days that they have now, or not at all."""
+    wanted, had = versions_of_months(instance, upstream, look, months), _versions(instance, key, months)
+    return {month for month, version in wanted.items() if not had.get(month, "").startswith(f"{version}-")}
+
+
+def index_is_behind(instance: dg.DagsterInstance, upstream: dg.AssetKey, key: dg.AssetKey) -> bool:
+    """Whether the index was not made for the months that there are now; without a month, there is none to make."""
+    made = instance.get_latest_materialization_event(key)
+    had = (made.asset_materialization.tags or {}) if made and made.asset_materialization else {}
+    versions = _versions(instance, upstream)
+    return bool(versions) and not had.get(DATA_VERSION, "").startswith(f"{digest(versions)[:16]}-")
+
+
+def version_of_all(instance: dg.DagsterInstance, upstream: dg.AssetKey) -> str:
+    """What the index is to be made for now, as a digest: the versions of all months."""
+    return digest(_versions(instance, upstream))[:16]
+
+
+def days_behind(
+    instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey, days: Sequence[str] | None = None
+) -> set[str]:
     """The days whose pictures were not brought for the launches that they have now, or not at all."""
-    log = instance.event_log_storage
-    wanted = log.get_latest_tags_by_partition(launches, _MATERIALIZED, [DATA_VERSION])
-    had = log.get_latest_tags_by_partition(images, _MATERIALIZED, [DATA_VERSION])
-    return {
-        day
-        for day, tags in wanted.items()
-        if not had.get(day, {}).get(DATA_VERSION, "").startswith(f"{tags[DATA_VERSION]}-")
-    }
+    wanted, had = _versions(instance, launches, days), _versions(instance, images, days)
+    return {day for day, version in wanted.items() if not had.get(day, "").startswith(f"{version}-")}
 
 
-def _days_of_runs(instance: dg.DagsterInstance, images: dg.AssetKey) -> set[str]:
-    """What runs that have not ended, or not begun, are still to bring.
+def _versions(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
+) -> dict[str, str]:
+    """The data version of each partition, or of each of these, that has been recorded."""
+    tags = instance.event_log_storage.get_latest_tags_by_partition(key, _MATERIALIZED, [DATA_VERSION], partitions)
+    return {partition: of_partition[DATA_VERSION] for partition, of_partition in tags.items()}
+
+
+def _days_of_runs(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+    """What runs that have not ended, or not begun, are still to bring; months are among it by their first days.
 
     Dagster's own condition knows that, too, but by a status that it keeps of every day there is: after 25,000 days
     have come it takes more than a second to make that, for the few days that are asked about.
     """
     found = set[str]()
-    for run in _runs_of(instance, images, dg.RunsFilter(statuses=UNFINISHED)):
-        found |= _days(run) - recorded_by(instance, run.run_id, images)
+    for run in _runs_of(instance, key, dg.RunsFilter(statuses=UNFINISHED)):
+        found |= _days(run) - recorded_by(instance, run.run_id, key)
     return found
 
 
-def _tried_in_vain(
-    instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey, behind: set[str], now: datetime
-) -> set[str]:
-    """Of these days, those for which a run has begun since their launches came and which are not to be tried again."""
-    log = instance.event_log_storage
-    begun = log.get_latest_storage_id_by_partition(images, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, behind)
-    if not begun:
-        return set()
-    came = log.get_latest_storage_id_by_partition(launches, _MATERIALIZED, set(begun))
-    tried = {day for day in begun if begun[day] > came[day]}
-    # Those that ended lately, and one that may have begun just now.
-    runs = _runs_of(instance, images, dg.RunsFilter(updated_after=now - _REST)) if tried else ()
-    resting = {day for run in runs for day in _days(run)}
-    lately = dg.AssetRecordsFilter(asset_key=launches, after_timestamp=(now - _TRIED).timestamp())
-    first = instance.fetch_materializations(lately, limit=1, ascending=True).records if tried - resting else ()
-    return tried - {day for day in tried - resting if first and came[day] >= first[0].storage_id}
-
-
-def _runs_of(instance: dg.DagsterInstance, images: dg.AssetKey, which: dg.RunsFilter) -> Iterator[dg.DagsterRun]:
-    """Those of these runs that bring pictures; a job of ours that brings launches alone names no assets."""
+def _runs_of(instance: dg.DagsterInstance, key: dg.AssetKey, which: dg.RunsFilter) -> Iterator[dg.DagsterRun]:
+    """Those of these runs that bring this asset; a job of ours that brings launches alone names no assets."""
     runs = (record.dagster_run for record in instance.get_run_records(which))
-    return (run for run in runs if images in (run.asset_selection or ()))
+    return (run for run in runs if key in (run.asset_selection or ()))
 
 
 def _days_of_commands(instance: dg.DagsterInstance, now: datetime) -> set[str]:

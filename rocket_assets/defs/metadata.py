@@ -1,24 +1,34 @@
-"""What the UI shows of a day: counts, addresses, a table of its launches, small previews of its pictures.
+"""What the UI shows of a day or a month: counts, addresses, a table, and small previews of its pictures.
 
 Numbers and texts come from the plain half; here they are given the form in which Dagster shows them.
 """
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 import dagster as dg
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import ImageDay, Manifest
+from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.errors import RocketAssetsError, shown
+from rocket_assets.gallery.site import MadeIndex, MadeMonth
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchDay
+from rocket_assets.launches import Launch
+from rocket_assets.months import Month
 from rocket_assets.storage import Storage
+from rocket_assets.table import COLUMNS, MadeTable
 
-# The bytes of a preview live in Dagster's event log: two kilobytes each, and few of them.
-PREVIEW_PIXELS = 160
+INLINE = 999
+"""Letters of Markdown that the UI shows at once; what is longer stands behind a link."""
+
+# The bytes of a preview live in Dagster's event log: few, and of few pictures.
 MAX_PREVIEWS = 6
+
+_LONGEST_NAME = 80
 
 
 def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mapping[str, dg.MetadataValue]:
@@ -45,6 +55,8 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
         "api_requests": dg.MetadataValue.int(brought.requests),
         "changed": dg.MetadataValue.bool(changed),
         **_table("table", table),
+        **_pages("pages of the launches", brought.launches),
+        "gallery": place(storage, keys.gallery_page_key(brought.day)),
         "path": dg.MetadataValue.path(storage.address(keys.launches_key(brought.day))),
         "source": dg.MetadataValue.url(brought.source),
     }
@@ -79,8 +91,66 @@ def of_images(
         "bytes_kept": dg.MetadataValue.int(brought.bytes_kept),
         **_previews(manifest, library),
         **_table("table", table),
+        "gallery": place(storage, keys.gallery_page_key(brought.day)),
         "path": dg.MetadataValue.path(storage.address(keys.images_folder(brought.day))),
     }
+
+
+def of_gallery_month(made: MadeMonth, month: Month, storage: Storage) -> Mapping[str, dg.MetadataValue]:
+    """The page of a month."""
+    return {
+        "launches": dg.MetadataValue.int(made.launches),
+        "pictures": dg.MetadataValue.int(made.pictures),
+        "thumbnails_made": dg.MetadataValue.int(made.thumbnails),
+        "kept_back_by_licence": dg.MetadataValue.int(made.not_shown),
+        **_stored_days(month),
+        "dagster/partition_row_count": dg.MetadataValue.int(made.launches),
+        "changed": dg.MetadataValue.bool(made.changed),
+        **({"unreadable": dg.MetadataValue.json(made.unreadable)} if made.unreadable else {}),
+        "gallery": place(storage, made.key),
+    }
+
+
+def of_gallery_index(made: MadeIndex, storage: Storage) -> Mapping[str, dg.MetadataValue]:
+    """The index of the gallery and its page of the next launches."""
+    return {
+        "months": dg.MetadataValue.int(made.months),
+        "launches": dg.MetadataValue.int(made.launches),
+        "next_launches": dg.MetadataValue.int(made.planned),
+        "changed": dg.MetadataValue.bool(made.changed),
+        "gallery": place(storage, keys.GALLERY_INDEX),
+        "next launches": place(storage, keys.GALLERY_NEXT),
+    }
+
+
+def of_table_month(made: MadeTable, month: Month, storage: Storage) -> Mapping[str, dg.MetadataValue]:
+    """The file of a month of the table."""
+    return {
+        "dagster/partition_row_count": dg.MetadataValue.int(made.rows),
+        **_stored_days(month),
+        "bytes": dg.MetadataValue.int(made.bytes),
+        "changed": dg.MetadataValue.bool(made.changed),
+        "path": dg.MetadataValue.path(storage.address(made.key)),
+    }
+
+
+def columns() -> dg.TableSchema:
+    """The columns of the table, with what they mean."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                column.type,
+                column.meaning,
+                dg.TableColumnConstraints(nullable=column.is_nullable, unique=column.name == "id"),
+            )
+            for column in COLUMNS
+        ]
+    )
+
+
+def _stored_days(month: Month) -> dict[str, dg.MetadataValue]:
+    return {"days": dg.MetadataValue.text(f"{len(month.days)} of {month.calendar_days}")}
 
 
 def _table(name: str, records: list[dg.TableRecord]) -> dict[str, dg.MetadataValue]:
@@ -88,19 +158,41 @@ def _table(name: str, records: list[dg.TableRecord]) -> dict[str, dg.MetadataVal
     return {name: dg.MetadataValue.table(records)} if records else {}
 
 
+def place(storage: Storage, key: str) -> dg.MetadataValue:
+    """Where a person finds a page of the gallery: a link where it is served, or else its path."""
+    if SETTINGS.gallery_url:
+        return dg.MetadataValue.url(f"{SETTINGS.gallery_url}{key}")
+    return dg.MetadataValue.path(storage.address(key))
+
+
+def _pages(name: str, launches: Iterable[Launch]) -> dict[str, dg.MetadataValue]:
+    """A link to the page that the API has of each launch."""
+    links = [f"[{_plain(launch.name)}]({page})" for launch in launches if (page := _linked(launch.api_page))]
+    return {name: dg.MetadataValue.md("\n\n".join(links))} if links else {}
+
+
+def _linked(address: str | None) -> str | None:
+    """An address as it can stand in Markdown."""
+    return address and quote(address, safe="/:?&=%.-_~", errors="replace")
+
+
 def _plain(text: str) -> str:
-    """A text from the API without the signs that mean something in Markdown or HTML."""
-    return re.sub(r"[\[\]()<>`*_!\\\s]+", " ", text).strip()
+    """A short text from the API without the signs that mean something in Markdown or HTML."""
+    return re.sub(r"[\[\]()<>`*_!\\\s]+", " ", text).strip()[:_LONGEST_NAME].strip()
 
 
 def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.MetadataValue]:
-    shown = []
-    pictures = [(entry, entry.picture) for entry in manifest.entries]
-    for entry, picture in [(entry, picture) for entry, picture in pictures if picture][:MAX_PREVIEWS]:
+    """Each picture on its own, because Markdown is shown at once only if it is short."""
+    shown = dict[str, dg.MetadataValue]()
+    pictured = [(entry, picture) for entry in manifest.entries if (picture := entry.picture)]
+    for entry, picture in pictured[:MAX_PREVIEWS]:
+        name, credit = _plain(entry.launch_name), _plain(entry.credit or "credit unknown")
+        around = f"![{name}](data:image/webp;base64,)\n\n{name} ({credit})"
         try:
-            small = b64encode(library.thumbnail(picture, PREVIEW_PIXELS)).decode("ascii")
+            # Of four letters of base64, each holds six bits.
+            small = library.preview(picture, (INLINE - len(around)) // 4 * 3)
         except RocketAssetsError:
             continue
-        name, credit = _plain(entry.launch_name), _plain(entry.credit or "credit unknown")
-        shown.append(f"![{name}](data:image/webp;base64,{small})\n\n{name} ({credit})")
-    return {"previews": dg.MetadataValue.md("\n\n".join(shown))} if shown else {}
+        text = around.replace("base64,", f"base64,{b64encode(small).decode('ascii')}", 1)
+        shown[f"picture {len(shown) + 1}"] = dg.MetadataValue.md(text)
+    return shown

@@ -13,6 +13,7 @@ import dagster as dg
 from filelock import FileLock
 
 from rocket_assets import storage as keys
+from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.network import LIMITS, Limits, Timeout
@@ -116,6 +117,17 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
             yield library
 
 
+class GalleryResource(dg.ConfigurableResource[Gallery]):
+    """The pages that are made of the archive, in the same storage."""
+
+    storage_uri: str
+    licences: list[str]
+
+    def create_resource(self, context: dg.InitResourceContext) -> Gallery:
+        """What makes the pages, and shows pictures under these licences alone, if there are any."""
+        return Gallery(Storage(self.storage_uri), self.licences)
+
+
 class NotifierResource(dg.ConfigurableResource[Notifier]):
     """Who is told of news and failures."""
 
@@ -158,5 +170,6 @@ def resources(settings: Settings) -> dict[str, object]:
             max_pixels=settings.max_pixels,
             max_seconds=settings.max_seconds,
         ),
+        "gallery": GalleryResource(storage_uri=settings.storage, licences=list(settings.gallery_licences)),
         **({"notifier": NotifierResource(addresses=dg.EnvVar(NOTIFY.name))} if settings.notify else {}),
     }

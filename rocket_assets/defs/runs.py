@@ -51,9 +51,14 @@ _PATIENCE = (30, 120, 600)
 _DAY, _START, _END = "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
+def tags_for_range(start: date, end: date) -> dict[str, str]:
+    """The tags that make a run one of these days, or of these months by their first days, as Dagster knows them."""
+    return {_START: start.isoformat(), _END: end.isoformat()}
+
+
 def tags_for_days(start: date, end: date) -> dict[str, str]:
-    """The tags that make a run one of these days, as Dagster knows them; of one day alone it knows by itself."""
-    return {} if start == end else {_START: start.isoformat(), _END: end.isoformat()}
+    """The tags that make a requested run one of these days; of one day alone Dagster knows by itself."""
+    return {} if start == end else tags_for_range(start, end)
 
 
 def days_of_tags(tags: Mapping[str, str]) -> tuple[date, date] | None:
@@ -152,14 +157,16 @@ def failure(error: RocketAssetsError) -> dg.Failure:
     return dg.Failure(f"{error} {error.advice}", metadata={RETRYABLE: error.retryable}, allow_retries=False)
 
 
-def failed_days(context: dg.AssetExecutionContext, errors: Mapping[date, RocketAssetsError]) -> BaseException:
-    """What to raise when some days of a run failed: the other days stand."""
+def failed_days(
+    context: dg.AssetExecutionContext, errors: Mapping[date, RocketAssetsError], unit: str = "days"
+) -> BaseException:
+    """What to raise when some days of a run failed, or months by their first days: the others stand."""
     shown = sorted(errors.items())[:_MOST_SHOWN]
     reasons = "\n".join(f"- {day}: {error} {error.advice}" for day, error in shown)
-    more = f"\n- and {len(errors) - len(shown)} more days" if len(errors) > len(shown) else ""
+    more = f"\n- and {len(errors) - len(shown)} more {unit}" if len(errors) > len(shown) else ""
     total = len(context.partition_keys)
     others = "; the others stand" if len(errors) < total else ""
-    said = f"{len(errors)} of {total} days failed{others}.\n{reasons}{more}"
+    said = f"{len(errors)} of {total} {unit} failed{others}.\n{reasons}{more}"
     unavailable = [error for error in errors.values() if isinstance(error, Unavailable)]
     if unavailable and WAITS_OUTSIDE not in context.run.tags:
         again = wait_for(context, unavailable[0])

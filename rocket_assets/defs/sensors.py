@@ -5,6 +5,7 @@ by `conditions`; what is worth a message, by `rocket_assets.notifications`. Here
 cursor, and which runs Dagster is to start.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -14,6 +15,7 @@ import dagster as dg
 
 from rocket_assets.archive import Archive
 from rocket_assets.defs import assets
+from rocket_assets.defs.freshness import Today
 from rocket_assets.defs.instance import LOOKS
 from rocket_assets.defs.jobs import bring_launches
 from rocket_assets.defs.partitions import bounds
@@ -31,6 +33,12 @@ Clock = Callable[[], datetime]
 
 PICTURES_SECONDS = 20
 """How often it is looked whether pictures are to follow."""
+
+VIEWS_SECONDS = 30
+"""How often it is looked whether a month is to be made again: every day that there is is looked at."""
+
+FRESHNESS_SECONDS = 900
+"""How often it is looked whether today is fresh."""
 
 TELL_SECONDS = 30
 """How often it is looked whether people are to be told of something."""
@@ -112,6 +120,45 @@ def launch_images_follow() -> dg.AutomationConditionSensorDefinition:
             description="Brings the pictures of each day whose launches are not those that its pictures were brought "
             "for, whoever brought them, unless a run or a backfill does so already. Off: the switch beside its name.",
         )
+
+
+def views_follow() -> dg.AutomationConditionSensorDefinition:
+    """Lets gallery and table follow the days, whoever brought them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.AutomationConditionSensorDefinition(
+            "views_follow",
+            target=[assets.launch_gallery, assets.launch_table, assets.gallery_index],
+            use_user_code_server=True,
+            minimum_interval_seconds=VIEWS_SECONDS,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            run_tags={BECAUSE: "What it is made of was brought."},
+            description="Makes the page and the table of each month again when the pictures of one of its days are not "
+            "those that they were made for, and then the index. Off: the switch beside its name.",
+        )
+
+
+def today_is_looked_at(settings: Settings, clock: Clock) -> dg.SensorDefinition:
+    """Says under *Checks* whether today is fresh, also when no run says so."""
+
+    @dg.sensor(
+        minimum_interval_seconds=FRESHNESS_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks whether launches, pictures and gallery are those of today, and says so under *Checks* of "
+        "the asset archive: when that changes, and each hour. Starts no run and asks nobody. Off: the switch beside "
+        "its name.",
+    )
+    def today_is_looked_at(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = clock()
+        found = Today(context.instance, settings, now, assets.GALLERY_LOOK).all()
+        said = json.dumps([f"{now:%Y-%m-%d %H}", *(each.because for each in found)])
+        return dg.SensorResult(
+            skip_reason=" ".join(f"{each.check}: {each.because}" for each in found),
+            cursor=said,
+            asset_events=[] if said == context.cursor else [each.evaluation for each in found],
+        )
+
+    return today_is_looked_at
 
 
 def tell_news(clock: Clock, seconds: float = _TELLING_SECONDS) -> dg.SensorDefinition:

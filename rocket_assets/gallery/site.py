@@ -24,10 +24,6 @@ from rocket_assets.gallery.thumbnails import RECIPE, thumbnails_of
 from rocket_assets.months import Month
 from rocket_assets.storage import Storage
 
-INDEX = f"{keys.GALLERY}index.html"
-NEXT = f"{keys.GALLERY}next.html"
-STYLE = f"{keys.GALLERY}gallery.css"
-
 
 @dataclass(frozen=True)
 class MadeMonth:
@@ -75,17 +71,17 @@ class MadeIndex:
     version: str
 
 
+def look_of(licences: Sequence[str]) -> str:
+    """A digest of what decides how a page looks besides its days; when it changes, all months are made again."""
+    return digest([sources(), RECIPE, str(Licences(licences))])[:16]
+
+
 class Gallery:
     """The gallery in a storage, of pictures under the licences that one may show; of all, where none is named."""
 
     def __init__(self, storage: Storage, licences: Sequence[str] = ()) -> None:
         self._storage = storage
         self._licences = Licences(licences)
-
-    @property
-    def look(self) -> str:
-        """A digest of what decides how a page looks besides its days; when it changes, all months are made again."""
-        return digest([sources(), RECIPE, str(self._licences)])[:16]
 
     def make_month(self, month: Month) -> MadeMonth:
         """Make the page of a month, and what belongs to it."""
@@ -118,9 +114,9 @@ class Gallery:
             self._remove_thumbnails(summaries)
         _, changed, version = self._write(
             {
-                STYLE: style_sheet(summary.first for summary in summaries).encode(),
-                NEXT: next_page(summaries, damaged).encode(),
-                INDEX: index_page(summaries, damaged).encode(),
+                keys.GALLERY_STYLE: style_sheet(summary.first for summary in summaries).encode(),
+                keys.GALLERY_NEXT: next_page(summaries, damaged).encode(),
+                keys.GALLERY_INDEX: index_page(summaries, damaged).encode(),
             }
         )
         return MadeIndex(

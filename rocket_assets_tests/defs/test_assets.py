@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -11,6 +12,7 @@ import dagster as dg
 import pytest
 
 from rocket_assets.launches import data_version
+from rocket_assets.months import read_month
 from rocket_assets.sample_library.pictures import draw
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key, manifest_key
@@ -249,3 +251,70 @@ def test_a_damaged_manifest_and_a_host_that_has_lost_its_pictures_cost_no_pictur
     (entry,) = project.archive.read_manifest(date(2024, 12, 5)).entries
     assert entry.file
     assert "404" in (entry.reason or "")
+
+
+# What is made of the days
+
+MONTHLY = ["launch_gallery", "launch_table"]
+FILES = {"launch_gallery": "gallery/{0:%Y}/{0:%Y-%m}.html", "launch_table": "table/{0:%Y}/{0:%Y-%m}.parquet"}
+
+
+@pytest.mark.parametrize("asset", MONTHLY)
+def test_each_month_of_a_range_is_made_of_its_days_and_recorded_once(project: Project, asset: str) -> None:
+    project.bring_both("2024-11-29", "2024-12-06")
+    result = project.bring("2024-10-01", "2024-12-01", [asset])
+    assert result.success
+    recorded = project.recorded(asset)
+    assert list(recorded) == ["2024-10-01", "2024-11-01", "2024-12-01"]
+    assert project.records(asset) == 3
+    assert [recorded[month].metadata["days"].value for month in recorded] == ["0 of 31", "2 of 30", "6 of 31"]
+    launches = [number(record, "dagster/partition_row_count") for record in recorded.values()]
+    assert launches == [0, *(_launches(project, month) for month in (date(2024, 11, 1), date(2024, 12, 1)))]
+    assert all(project.storage.find(FILES[asset].format(date.fromisoformat(month))) for month in recorded)
+
+
+def _launches(project: Project, month: date) -> int:
+    return len(read_month(project.archive, month).launches)
+
+
+@pytest.mark.parametrize("asset", MONTHLY)
+def test_a_month_whose_day_is_damaged_does_not_stop_the_others(project: Project, asset: str) -> None:
+    project.bring_both("2024-11-29", "2024-12-06")
+    key = manifest_key(date(2024, 11, 30))
+    project.storage.write(key, b"damaged")
+    result = project.bring("2024-10-01", "2024-12-01", [asset])
+    assert sorted(project.recorded(asset)) == ["2024-10-01", "2024-12-01"]
+    assert (
+        "1 of 3 months failed; the others stand.\n- 2024-11-01: images/2024/2024-11-30/manifest.json is not what was"
+        in (failure_of(result))
+    )
+
+
+def test_made_twice_nothing_is_written_again(project: Project) -> None:
+    project.bring_both("2024-12-01", "2024-12-06")
+    for asset in MONTHLY:
+        project.bring("2024-12-01", assets=[asset])
+    project.bring(None, assets=["gallery_index"])
+    folder = Path(project.storage.uri)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    for asset in MONTHLY:
+        project.bring("2024-12-01", assets=[asset])
+        assert project.recorded(asset)["2024-12-01"].metadata["changed"].value is False
+    project.bring(None, assets=["gallery_index"])
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_the_index_reads_no_day(project: Project) -> None:
+    project.bring_both("2024-12-01", "2024-12-06")
+    project.bring("2024-12-01", assets=["launch_gallery"])
+    for folder in ("launches", "images", "pool"):
+        shutil.rmtree(Path(project.storage.uri) / folder)
+    assert project.bring(None, assets=["gallery_index"]).success
+    index = project.storage.read("gallery/index.html").decode()
+    assert "2024/2024-12.html" in index
+
+
+def test_a_day_that_is_brought_knows_nothing_of_what_is_made_of_it(project: Project) -> None:
+    """One click on a day still brings its launches and pictures in one run."""
+    assert project.bring("2024-12-05").success
+    assert not project.storage.find("gallery/2024/2024-12.html")

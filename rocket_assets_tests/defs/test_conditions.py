@@ -15,7 +15,11 @@ import dagster as dg
 import pytest
 from sqlalchemy import Engine, event
 
+from rocket_assets.defs.conditions import DaysMovedOn
+from rocket_assets.defs.partitions import months
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
+from rocket_assets.gallery.site import Gallery, MadeMonth
+from rocket_assets.months import Month
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.project import Project
@@ -26,15 +30,15 @@ LAUNCHES = ["launches"]
 IMAGES = dg.AssetKey("launch_images")
 
 
-def requested(project: Project, now: datetime | None = None) -> set[str | None]:
-    """The days of which Dagster would bring the pictures."""
+def requested(project: Project, now: datetime | None = None, asset: dg.AssetKey = IMAGES) -> set[str | None]:
+    """The days of which Dagster would bring the pictures, or the months that it would make."""
     result = dg.evaluate_automation_conditions(
         project.definitions,
         project.instance,
-        asset_selection=dg.AssetSelection.assets(IMAGES),
+        asset_selection=dg.AssetSelection.assets(asset),
         evaluation_time=now or datetime.now(UTC),
     )
-    return set(result.get_requested_partitions(IMAGES))
+    return set(result.get_requested_partitions(asset))
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -276,3 +280,180 @@ def test_days_that_have_no_partition_any_more_are_left_alone(project: Project) -
         dg.AssetMaterialization("launches", partition="1900-01-01", tags={"dagster/data_version": "abc"})
     )
     assert requested(project) == set()
+
+
+# What is made of the days, month by month
+
+GALLERY, TABLE, INDEX = dg.AssetKey("launch_gallery"), dg.AssetKey("launch_table"), dg.AssetKey("gallery_index")
+MONTHLY = [GALLERY, TABLE]
+
+by_month = pytest.mark.parametrize("asset", MONTHLY, ids=["gallery", "table"])
+
+
+def made(project: Project, asset: dg.AssetKey, *firsts: str) -> None:
+    """Make these months; of none, the index."""
+    for month in firsts or (None,):
+        assert project.bring(month, assets=[asset.to_user_string()]).success
+
+
+@by_month
+def test_without_pictures_there_is_no_month_to_make(project: Project, asset: dg.AssetKey) -> None:
+    project.bring("2024-12-05", assets=LAUNCHES)
+    assert requested(project, asset=asset) == set()
+
+
+@by_month
+def test_a_month_is_made_for_the_days_that_it_has_once(project: Project, asset: dg.AssetKey) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    assert requested(project, asset=asset) == {"2024-11-01", "2024-12-01"}
+    made(project, asset, "2024-12-01")
+    assert requested(project, asset=asset) == {"2024-11-01"}
+    made(project, asset, "2024-11-01")
+    assert requested(project, asset=asset) == set()
+
+
+@by_month
+def test_of_the_months_that_are_made_only_that_of_a_day_that_changed_is_made_again(
+    project: Project, names: Names, asset: dg.AssetKey
+) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    made(project, asset, "2024-11-01", "2024-12-01")
+    project.bring_both("2024-11-30", "2024-12-05")
+    assert requested(project, asset=asset) == set()
+    names.end = ", renamed"
+    project.bring("2024-12-05", assets=LAUNCHES)
+    assert requested(project, asset=asset) == set()
+    project.bring("2024-12-05", assets=["launch_images"])
+    assert requested(project, asset=asset) == {"2024-12-01"}
+
+
+@by_month
+def test_another_day_of_a_month_makes_it_again_also_an_empty_one(project: Project, asset: dg.AssetKey) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, asset, "2024-12-01")
+    project.bring_both("2024-12-03", "2024-12-03")
+    assert requested(project, asset=asset) == {"2024-12-01"}
+
+
+@by_month
+def test_a_month_of_which_days_are_being_brought_waits_for_them(project: Project, asset: dg.AssetKey) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    days = {"dagster/asset_partition_range_start": "2024-12-04", "dagster/asset_partition_range_end": "2024-12-08"}
+    begin(project, dg.DagsterRunStatus.STARTED, days, frozenset([IMAGES]))
+    assert requested(project, asset=asset) == {"2024-11-01"}
+
+
+@by_month
+def test_a_month_that_a_run_is_making_is_left_to_it(project: Project, asset: dg.AssetKey) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    begin(project, dg.DagsterRunStatus.STARTED, {"dagster/partition": "2024-12-01"}, frozenset([asset]))
+    assert requested(project, asset=asset) == {"2024-11-01"}
+
+
+class Interrupted(Gallery):
+    """A gallery during whose work something else happens, once."""
+
+    def __init__(self, storage: Storage, happens: Callable[[], object]) -> None:
+        super().__init__(storage)
+        self.happens = happens
+
+    def make_month(self, month: Month) -> MadeMonth:
+        page = super().make_month(month)
+        self.happens()
+        return page
+
+
+def test_a_day_that_comes_while_its_month_is_made_makes_it_again(project: Project, names: Names) -> None:
+    """The run has read the earlier days, and is recorded after the later ones."""
+    project.bring_both("2024-12-04", "2024-12-05")
+
+    def day_comes() -> None:
+        names.end = ", renamed"
+        project.bring("2024-12-05")
+
+    given = project.definitions
+    definitions = dg.Definitions(
+        assets=given.assets, resources={**(given.resources or {}), "gallery": Interrupted(project.storage, day_comes)}
+    )
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance, asset_selection=[GALLERY], tags={"dagster/partition": "2024-12-01"}
+    )
+    assert result.success
+    assert requested(project, asset=GALLERY) == {"2024-12-01"}
+    made(project, GALLERY, "2024-12-01")
+    assert requested(project, asset=GALLERY) == set()
+
+
+@by_month
+def test_a_month_that_could_not_be_made_rests_for_six_hours_or_until_one_of_its_days_comes(
+    project: Project, names: Names, asset: dg.AssetKey
+) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    key = "images/2024/2024-12-05/manifest.json"
+    project.storage.write(key, b"damaged")
+    assert not project.bring("2024-12-01", assets=[asset.to_user_string()]).success
+    now = datetime.now(UTC)
+    assert requested(project, asset=asset) == set()
+    assert requested(project, now + timedelta(hours=5), asset) == set()
+    assert requested(project, now + timedelta(hours=7), asset) == {"2024-12-01"}
+    assert requested(project, now + timedelta(days=3, hours=1), asset) == set()
+    project.bring("2024-12-05")
+    assert requested(project, asset=asset) == {"2024-12-01"}
+
+
+def test_when_a_month_is_to_look_otherwise_all_are_made_again_however_old_their_days_are(project: Project) -> None:
+    """As after an upgrade, or with another ROCKET_ASSETS_GALLERY_LICENCES."""
+    project.bring_both("2024-11-30", "2024-12-05")
+    made(project, GALLERY, "2024-11-01", "2024-12-01")
+
+    @dg.asset(
+        name="launch_gallery", partitions_def=months, deps=[IMAGES], automation_condition=DaysMovedOn(IMAGES, "other")
+    )
+    def other_look() -> None: ...
+
+    images = next(
+        one for one in project.definitions.assets or () if isinstance(one, dg.AssetsDefinition) and one.key == IMAGES
+    )
+    result = dg.evaluate_automation_conditions(
+        dg.Definitions([other_look, images], resources=project.definitions.resources),
+        project.instance,
+        asset_selection=dg.AssetSelection.assets(GALLERY),
+        evaluation_time=datetime.now(UTC) + timedelta(days=30),
+    )
+    assert set(result.get_requested_partitions(GALLERY)) == {"2024-11-01", "2024-12-01"}
+
+
+def test_the_index_is_made_for_the_months_that_there_are_once(project: Project, names: Names) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    assert requested(project, asset=INDEX) == set()
+    made(project, GALLERY, "2024-12-01")
+    assert requested(project, asset=INDEX) == {None}
+    made(project, INDEX)
+    assert requested(project, asset=INDEX) == set()
+    made(project, GALLERY, "2024-12-01")
+    assert requested(project, asset=INDEX) == set()
+    made(project, GALLERY, "2024-11-01")
+    assert requested(project, asset=INDEX) == {None}
+
+
+@pytest.mark.parametrize("busy", [GALLERY, INDEX], ids=["months are being made", "it is being made"])
+def test_the_index_waits_while(project: Project, busy: dg.AssetKey) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    begin(project, dg.DagsterRunStatus.STARTED, {}, frozenset([busy]))
+    assert requested(project, asset=INDEX) == set()
+
+
+def test_an_index_that_could_not_be_made_rests_for_six_hours_or_until_a_month_comes(
+    project: Project, names: Names
+) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    begin(project, dg.DagsterRunStatus.FAILURE, {}, frozenset([INDEX]))
+    now = datetime.now(UTC)
+    assert requested(project, asset=INDEX) == set()
+    assert requested(project, now + timedelta(hours=7), INDEX) == {None}
+    names.end = ", renamed"
+    project.bring("2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    assert requested(project, asset=INDEX) == {None}

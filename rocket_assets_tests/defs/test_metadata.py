@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from datetime import date
+from io import BytesIO
+from typing import Any
 
 import dagster as dg
+from PIL import Image
 
 from rocket_assets.sample_library.pictures import draw
 from rocket_assets.storage import Storage, launches_key
 from rocket_assets_tests.project import Project
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
+
+
+def markdown(value: dg.MetadataValue[Any]) -> str:
+    assert isinstance(value, dg.MarkdownMetadataValue)
+    return value.md_str or ""
 
 
 def test_a_day_shows_a_table_of_its_launches_and_small_previews_of_its_pictures(project: Project) -> None:
@@ -22,10 +32,51 @@ def test_a_day_shows_a_table_of_its_launches_and_small_previews_of_its_pictures(
     assert set(table.records[0].data) == {"name", "NET", "precision", "status", "rocket", "picture"}
     assert launches["path"].value == project.storage.address(launches_key(date(2024, 12, 5)))
     images = project.recorded("launch_images")["2024-12-05"].metadata
-    previews = images["previews"]
-    assert isinstance(previews, dg.MarkdownMetadataValue)
-    assert (previews.md_str or "").count("data:image/webp;base64,") == 5
-    assert len(previews.md_str or "") < 5 * 8_000
+    previews = [markdown(images[f"picture {number}"]) for number in range(1, 6)]
+    assert "picture 6" not in images
+    for preview in previews:
+        # What is longer the UI does not show at once.
+        assert len(preview) < 1000
+        assert preview.count("data:image/webp;base64,") == 1
+        encoded = re.search(r"base64,([^)]+)\)", preview)
+        assert encoded
+        with Image.open(BytesIO(b64decode(encoded[1]))) as image:
+            assert max(image.size) == 128
+
+
+def test_a_day_links_to_its_page_in_the_gallery_and_to_the_api_page_of_each_launch(project: Project) -> None:
+    project.bring("2024-12-05")
+    launches, images = (project.recorded(asset)["2024-12-05"].metadata for asset in ("launches", "launch_images"))
+    page = project.storage.address("gallery/2024/2024-12.html")
+    assert (launches["gallery"].value, images["gallery"].value) == (page, page)
+    links = re.findall(r"\[([^]]+)\]\(([^)]+)\)", markdown(launches["pages of the launches"]))
+    rows = [launch.row for launch in project.archive.read_launches(date(2024, 12, 5))]
+    assert links == [(row["name"], row["url"]) for row in rows]
+
+
+def test_no_more_than_six_pictures_of_a_day_are_in_dagsters_records(
+    storage: Storage, instance: dg.DagsterInstance
+) -> None:
+    """A day of the most launches there ever were has six."""
+    picture = draw("falcon_9.png")
+
+    def script(request: Request) -> Answer:
+        if not request.path.startswith("/2.3.0/"):
+            return Answer(200, picture, "image/png")
+        image = {"image_url": f"http://{request.headers['host']}/a.png", "credit": "C" * 2000}
+        rows = [
+            {"id": f"id-{number}", "name": "N" * 2000, "net": "2024-12-05T00:00:00Z", "image": image}
+            for number in range(40)
+        ]
+        return Answer(200, json.dumps({"count": 40, "next": None, "results": rows}).encode(), JSON)
+
+    with ScriptedServer(script) as server:
+        project = Project(server.url("/2.3.0/"), storage, instance)
+        assert project.bring("2024-12-05").success
+    metadata = project.recorded("launch_images")["2024-12-05"].metadata
+    shown = [markdown(value) for name, value in metadata.items() if name.startswith("picture ")]
+    assert len(shown) == 6
+    assert all(len(text) < 1000 for text in shown)
 
 
 def test_a_launch_named_like_markdown_is_shown_as_text(storage: Storage, instance: dg.DagsterInstance) -> None:
@@ -42,9 +93,8 @@ def test_a_launch_named_like_markdown_is_shown_as_text(storage: Storage, instanc
     with ScriptedServer(script) as server:
         project = Project(server.url("/2.3.0/"), storage, instance)
         assert project.bring("2024-12-05").success
-    previews = project.recorded("launch_images")["2024-12-05"].metadata["previews"]
-    assert isinstance(previews, dg.MarkdownMetadataValue)
-    text = (previews.md_str or "").replace("data:image/webp", "")
+    text = markdown(project.recorded("launch_images")["2024-12-05"].metadata["picture 1"])
+    text = text.replace("data:image/webp", "")
     assert "<" not in text
     assert "](javascript" not in text
     assert text.count("](") == 1

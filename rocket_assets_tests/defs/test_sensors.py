@@ -228,7 +228,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 def test_without_an_address_nobody_is_told_and_no_sensor_tries() -> None:
     names = {sensor.name for sensor in definitions(Settings.read({})).get_repository_def().sensor_defs}
-    assert names == {"launch_library_changes", "launch_images_follow"}
+    assert names == {"launch_library_changes", "launch_images_follow", "views_follow", "today_is_looked_at"}
 
 
 def test_news_is_told_once_also_when_a_look_was_killed_and_repeated(library: Library, service: Service) -> None:

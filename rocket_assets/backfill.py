@@ -2,7 +2,7 @@
 
 What a backfill in the UI does by the queue and the daemon is done here at once, with the same assets and the same
 records, so that the UI shows it. Each chunk is a run of `launches` and then a run of `launch_images` over the days
-whose launches stand.
+whose launches stand. What is made of the days, month by month, is made when all of them are there.
 
 How it looks on a terminal is in `progress`, its command in `cli`.
 """
@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -28,14 +28,21 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
-from rocket_assets.defs.assets import POOL
-from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE
+from rocket_assets.defs.assets import LOOK_OF, MONTHS_PER_RUN, POOL, gallery_index, launch_gallery, launch_images
+from rocket_assets.defs.conditions import index_is_behind, months_behind
+from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE, tags_for_range
 from rocket_assets.errors import StorageFailed
 from rocket_assets.launches import days_between
+from rocket_assets.months import last_day, month_of, next_month
 from rocket_assets.storage import Storage
 
-ASSETS = ("launches", "launch_images")
+DAILY = ("launches", "launch_images")
 """What a backfill brings, in this order."""
+
+MONTHLY = ("launch_gallery", "launch_table")
+"""What it makes of that; the index of the gallery comes with the gallery."""
+
+INDEX = "gallery_index"
 
 DAYS_PER_CHUNK = 366
 
@@ -50,11 +57,19 @@ _POOL_POLL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Recorded:
-    """A day of an asset, as soon as Dagster has it on record; `metadata` is what the UI shows of it."""
+    """A day of an asset, or a month by its first day, as soon as Dagster has it on record.
+
+    `metadata` is what the UI shows of it.
+    """
 
     asset: str
     day: date
     metadata: Mapping[str, dg.MetadataValue]
+
+    @property
+    def is_month(self) -> bool:
+        """Whether it is a month, and no day."""
+        return self.asset in MONTHLY
 
     def number(self, name: str) -> int:
         """One of the day's counts, 0 where it has none of that name."""
@@ -64,11 +79,10 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run that did not bring all of its days."""
+    """A run that did not bring all of its days, or make all of its months, or the index, which has neither."""
 
     asset: str
-    start: date
-    end: date
+    days: tuple[date, date] | None
     reason: str
     retryable: bool = False
     retry_after: float | None = None
@@ -122,7 +136,7 @@ class Backfill:
 
     Args:
         instance: where runs are recorded.
-        on_day: told of each day as it is recorded, from another thread.
+        on_day: told of each day or month as it is recorded, from another thread.
         on_wait: told, in a sentence, what is waited for.
         definitions: the project.
     """
@@ -157,18 +171,62 @@ class Backfill:
         any more: what keeps one chunk from its launches would keep the next from them, too. The pictures of the days
         whose launches stand are brought all the same. A failure of another kind is noted, and the next chunk begun.
         """
+        return self._until_ctrl_c(wanted, self._bring)
+
+    def make(self, wanted: Mapping[str, Sequence[date]], *, index: bool) -> Outcome:
+        """Make these months of these assets, given by their first days, and the index of the gallery.
+
+        One that fails is noted, and the next begun; what failed is not tried again.
+        """
+        return self._until_ctrl_c(wanted, partial(self._make, index=index))
+
+    def months(self, days: Iterable[date]) -> list[date]:
+        """The months of these days, by their first days, of which at least one day has its pictures on record."""
+        recorded = self._instance.get_materialized_partitions(launch_images.key)
+        made_of = {month_of(date.fromisoformat(day)) for day in recorded}
+        return sorted({month_of(day) for day in days} & made_of)
+
+    def missing_months(self, months: Sequence[date], asset: str, storage: Storage) -> list[date]:
+        """Of these months, those that were not made for the days recorded now, or whose file is not in the storage."""
+        key, names = dg.AssetKey(asset), [month.isoformat() for month in months]
+        behind = months_behind(self._instance, launch_images.key, key, LOOK_OF[key], names)
+        is_table = asset == "launch_table"
+        key_of = keys.table_key if is_table else keys.gallery_summary_key
+        stored = {found.key for found in storage.list(keys.TABLE if is_table else keys.GALLERY)}
+        return [month for month in months if str(month) in behind or key_of(month) not in stored]
+
+    def is_index_missing(self, storage: Storage) -> bool:
+        """Whether the index was not made for the months that are recorded now, or is not in the storage."""
+        is_behind = index_is_behind(self._instance, launch_gallery.key, gallery_index.key)
+        return is_behind or not storage.find(keys.GALLERY_INDEX)
+
+    def _until_ctrl_c(
+        self, wanted: Mapping[str, Sequence[date]], work: Callable[[Outcome, threading.Event], None]
+    ) -> Outcome:
         outcome = Outcome({asset: frozenset(days) for asset, days in wanted.items()})
         self._close_runs_of_dead_processes()
         try:
             with _ctrl_c() as pressed:
-                self._bring(outcome, pressed)
+                work(outcome, pressed)
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             outcome.interrupted = True
         return outcome
 
+    def _make(self, outcome: Outcome, pressed: threading.Event, *, index: bool) -> None:
+        months = {month for asset in MONTHLY for month in outcome.wanted.get(asset, ())}
+        if months:
+            self._chunk = f"{min(months)}..{last_day(max(months))}"
+        for asset in MONTHLY:
+            for part in portions(sorted(outcome.wanted.get(asset, ())), MONTHS_PER_RUN):
+                for start, end in ranges(part, next_month):
+                    if failed := self._run(asset, (start, end), outcome, pressed):
+                        outcome.failures.append(failed)
+        if index and (failed := self._run(INDEX, None, outcome, pressed)):
+            outcome.failures.append(failed)
+
     def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
         wanted, answers = outcome.wanted, True
-        for chunk in chunks(sorted({day for days in wanted.values() for day in days})):
+        for chunk in portions(sorted({day for days in wanted.values() for day in days}), DAYS_PER_CHUNK):
             self._chunk = f"{chunk[0]}..{chunk[-1]}"
             tried: set[date] = set()
             bring_images = partial(self._bring_images, chunk, tried, outcome, pressed)
@@ -185,7 +243,7 @@ class Backfill:
         chosen = [day for day in chunk if day in wanted and day not in tried and not _lost(outcome, "launches", day)]
         tried.update(chosen)
         for start, end in ranges(chosen):
-            if failed := self._run("launch_images", start, end, outcome, pressed):
+            if failed := self._run("launch_images", (start, end), outcome, pressed):
                 outcome.failures.append(failed)
 
     def _run_to_its_end(
@@ -194,7 +252,7 @@ class Backfill:
         """Run a range of launches, and run what is left of it again after each wait that the throttle asks for."""
         while True:
             self._wait_for_the_pool(pressed)
-            failed = self._run("launches", start, end, outcome, pressed)
+            failed = self._run("launches", (start, end), outcome, pressed)
             if failed is None:
                 return None
             if failed.retry_after is None:
@@ -207,7 +265,9 @@ class Backfill:
             _wait(pressed, max(0.0, (until - datetime.now(UTC)).total_seconds()))
             start = next((day for day in days_between(start, end) if ("launches", day) not in outcome.recorded), end)
 
-    def _run(self, asset: str, start: date, end: date, outcome: Outcome, pressed: threading.Event) -> Failed | None:
+    def _run(
+        self, asset: str, days: tuple[date, date] | None, outcome: Outcome, pressed: threading.Event
+    ) -> Failed | None:
         run_id = str(uuid4())
         with self._told_of_days(run_id, asset, outcome), self._closed(run_id):
             result = self._job.execute_in_process(
@@ -221,8 +281,7 @@ class Backfill:
                     COMMANDS_DAYS: self._chunk,
                     # Who started it starts it again; the daemon has no part in it.
                     "dagster/max_retries": "0",
-                    "dagster/asset_partition_range_start": start.isoformat(),
-                    "dagster/asset_partition_range_end": end.isoformat(),
+                    **(tags_for_range(*days) if days else {}),
                 },
                 # Dagster's log of each event would tear the progress bar; it is in the UI all the same.
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -232,8 +291,8 @@ class Backfill:
             # Dagster makes a failed step of a Ctrl-C, and would go on.
             raise KeyboardInterrupt
         for reason in _false_checks(result):
-            outcome.failures.append(Failed(asset, start, end, reason))
-        return None if result.success else _failed(result, asset, start, end)
+            outcome.failures.append(Failed(asset, days, reason))
+        return None if result.success else _failed(result, asset, days)
 
     def _wait_for_the_pool(self, pressed: threading.Event) -> None:
         """Wait until no other run asks the API; Dagster would wait, too, but silently, and deaf to Ctrl-C."""
@@ -337,19 +396,24 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def chunks(days: Sequence[date]) -> Iterator[list[date]]:
-    """The days in portions that one run takes."""
-    for first in range(0, len(days), DAYS_PER_CHUNK):
-        yield list(days[first : first + DAYS_PER_CHUNK])
+def portions(days: Sequence[date], size: int) -> Iterator[list[date]]:
+    """The days, or months, in portions that one run takes."""
+    for first in range(0, len(days), size):
+        yield list(days[first : first + size])
 
 
-def ranges(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Sorted days as first and last day of each stretch without a gap."""
+def next_day(day: date) -> date:
+    """The day that follows."""
+    return day + DAY
+
+
+def ranges(days: Sequence[date], after: Callable[[date], date] = next_day) -> Iterator[tuple[date, date]]:
+    """Sorted days as first and last day of each stretch without a gap; `after` gives the one that is to follow."""
     first = last = None
     for day in days:
         if first is None or last is None:
             first = day
-        elif day != last + DAY:
+        elif day != after(last):
             yield first, last
             first = day
         last = day
@@ -376,7 +440,7 @@ def _false_checks(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             yield f"{evaluation.check_name} is false. {evaluation.description} {shown}"
 
 
-def _failed(result: dg.ExecuteInProcessResult, asset: str, start: date, end: date) -> Failed:
+def _failed(result: dg.ExecuteInProcessResult, asset: str, days: tuple[date, date] | None) -> Failed:
     """Why a run failed, whether trying again may help, and when."""
     for event in result.all_events:
         if event.is_step_failure:
@@ -386,13 +450,12 @@ def _failed(result: dg.ExecuteInProcessResult, asset: str, start: date, end: dat
                 wait = said.get(RETRY_AFTER)
                 return Failed(
                     asset,
-                    start,
-                    end,
+                    days,
                     failure.description or failure.label,
                     retryable=bool(said.get(RETRYABLE)),
                     retry_after=wait if isinstance(wait, float) else None,
                 )
             if event.step_failure_data.error:
-                return Failed(asset, start, end, event.step_failure_data.error.message.strip())
+                return Failed(asset, days, event.step_failure_data.error.message.strip())
     messages = [event.message for event in result.all_events if event.is_failure and event.message]
-    return Failed(asset, start, end, messages[-1] if messages else "The run failed without a reason.")
+    return Failed(asset, days, messages[-1] if messages else "The run failed without a reason.")

@@ -37,7 +37,7 @@ from rocket_assets.verification import Level, Problem, Remedy
 from rocket_assets.verification import verify as verified
 
 if TYPE_CHECKING:
-    from rocket_assets.backfill import Outcome, Recorded
+    from rocket_assets.backfill import Backfill, Outcome, Recorded
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -90,11 +90,18 @@ def main() -> None:
 @main.command()
 @click.argument("start", type=Day())
 @click.argument("end", type=Day())
-@click.option("--assets", default="launches,launch_images", show_default=True, help="Which assets, with commas.")
-@click.option("--only-missing", is_flag=True, help="Leave out the days that are recorded and stored already.")
+@click.option(
+    "--assets",
+    default="launches,launch_images,launch_gallery,launch_table",
+    show_default=True,
+    help="Which assets, with commas. The index comes with the gallery.",
+)
+@click.option(
+    "--only-missing", is_flag=True, help="Leave out the days and months that are recorded and stored already."
+)
 @explained
 def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
-    """Bring the launches and the pictures of the days from START to END, both included.
+    """Bring the launches and the pictures of the days from START to END, both included, and make their months of them.
 
     Works in this process, without the Dagster daemon, and is recorded in the same Dagster instance, so that the UI
     shows it. Stopped at any time, it leaves everything whole; the same command goes on with --only-missing.
@@ -104,12 +111,15 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     settings = Settings.read(os.environ)
     days = _days(start, end)
 
-    from rocket_assets.backfill import ASSETS, Backfill, records
+    from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records
     from rocket_assets.defs.partitions import days as partitions
 
     chosen = [name.strip() for name in assets.split(",")]
-    if not set(chosen) <= set(ASSETS):
-        raise click.UsageError(f"--assets is {assets!r}; what fits is {' or '.join(ASSETS)}, or both with a comma.")
+    if not set(chosen) <= {*DAILY, *MONTHLY}:
+        fits = ", ".join((*DAILY, *MONTHLY))
+        raise click.UsageError(f"--assets is {assets!r}; what fits is one of {fits}, or several with commas.")
+    brought = [name for name in DAILY if name in chosen]
+    made = [name for name in MONTHLY if name in chosen]
     for day in (start, end):
         if not partitions.has_partition_key(day.isoformat()):
             first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
@@ -123,23 +133,37 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     tally = Tally()
     with records(home) as instance:
         work = Backfill(instance, tally.add, tally.say)
-        wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in chosen}
+        wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in brought}
         with tally.show(wanted):
             outcome = work.bring(wanted)
         left = outcome.not_standing
         # Days that stood before this are not missing, however much they are to be brought again.
-        are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in chosen[-1:])
+        are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in brought[-1:])
+        views = None if outcome.interrupted else _make(work, tally, made, days, storage, only_missing=only_missing)
     _report(outcome, tally, Archive(storage))
+    if views:
+        _report_views(views, storage)
     if left:
         again = f"{_called()} backfill {start} {end} --only-missing"
         if not are_missing:
             again = f"{_called()} backfill {left[0]} {left[-1]}"
         click.echo(f"{_count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
         click.echo(f"Everything written is whole. To go on: {again}", err=True)
-    if outcome.interrupted:
+    if outcome.interrupted or (views and views.interrupted):
         sys.exit(INTERRUPTED)
-    if left or outcome.failures:
+    if left or outcome.failures or (views and views.failures):
         sys.exit(FAILED)
+
+
+def _make(
+    work: Backfill, tally: Tally, assets: Sequence[str], days: Sequence[date], storage: Storage, *, only_missing: bool
+) -> Outcome:
+    """Make the months of these days, and the index of the gallery with it."""
+    months = work.months(days)
+    wanted = {asset: work.missing_months(months, asset, storage) if only_missing else months for asset in assets}
+    pages = wanted.get("launch_gallery")
+    with tally.show_months(wanted):
+        return work.make(wanted, index=pages is not None and (bool(pages) or work.is_index_missing(storage)))
 
 
 @main.command()
@@ -232,14 +256,14 @@ def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: 
 
 def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Outcome:
     """Bring the launches of some days and the pictures of others, recorded as a backfill is."""
-    from rocket_assets.backfill import ASSETS, Backfill, records
+    from rocket_assets.backfill import DAILY, Backfill, records
     from rocket_assets.defs.partitions import days as partitions
 
     outside = [day for day in pictures if not partitions.has_partition_key(day.isoformat())]
     _list(f"{START_DATE.name} and {END_DATE.name} leave these days out:", [str(day) for day in outside])
     wanted = {
         asset: [day for day in days if day not in outside]
-        for asset, days in zip(ASSETS, (launches, pictures), strict=True)
+        for asset, days in zip(DAILY, (launches, pictures), strict=True)
     }
     tally = Tally()
     with records(home) as instance, tally.show(wanted):
@@ -427,8 +451,17 @@ class Tally:
         self._progress = Progress(Console(stderr=True), total=len(self._open), unit="days")
         return self._progress
 
+    def show_months(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
+        """A progress over the months of each asset that are wanted."""
+        self._progress = Progress(Console(stderr=True), sum(len(months) for months in wanted.values()), "months")
+        return self._progress
+
     def add(self, recorded: Recorded) -> None:
-        """Count a day of an asset."""
+        """Count a day of an asset, or a month."""
+        if recorded.is_month:
+            if self._progress:
+                self._progress.advance(f"{recorded.asset} {recorded.day:%Y-%m}")
+            return
         self.requests += recorded.number("api_requests")
         self.pictures += recorded.number("pictures")
         self.bytes_fetched += recorded.number("bytes_fetched")
@@ -487,11 +520,26 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
     _list_failures(outcome)
 
 
+def _report_views(views: Outcome, storage: Storage) -> None:
+    """Say where what was made of the days is, and what could not be made and why."""
+    if views.interrupted:
+        click.echo("Stopped by Ctrl-C; the gallery and the table are not all made yet. The same command goes on.")
+    if views.wanted.get("launch_table"):
+        click.echo(f"Table:    {storage.address(keys.TABLE)}")
+    if views.wanted.get("launch_gallery"):
+        click.echo(f"Gallery:  {storage.address(keys.GALLERY_INDEX)}")
+    _list_failures(views)
+
+
 def _list_failures(outcome: Outcome) -> None:
     _list(
         f"{_count(len(outcome.failures), 'run')} failed:",
-        [f"{failed.asset} {failed.start} to {failed.end}: {failed.reason}" for failed in outcome.failures],
+        [f"{failed.asset}{_of(failed.days)}: {failed.reason}" for failed in outcome.failures],
     )
+
+
+def _of(days: tuple[date, date] | None) -> str:
+    return f" {days[0]} to {days[1]}" if days else ""
 
 
 def _list(title: str, lines: Sequence[str]) -> None:

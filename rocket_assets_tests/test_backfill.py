@@ -13,7 +13,7 @@ import dagster as dg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocket_assets.backfill import ASSETS, DAY, DAYS_PER_CHUNK, Backfill, Recorded, chunks, ranges
+from rocket_assets.backfill import DAILY, DAY, DAYS_PER_CHUNK, Backfill, Recorded, portions, ranges
 from rocket_assets.defs.partitions import days as partitions
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key
@@ -42,7 +42,7 @@ def test_ranges_are_the_days_and_nothing_else(offsets: set[int]) -> None:
 @given(st.integers(0, 2000))
 def test_chunks_are_the_days_in_portions_of_a_year(count: int) -> None:
     chosen = list(days(FIRST, count))
-    found = list(chunks(chosen))
+    found = list(portions(chosen, DAYS_PER_CHUNK))
     assert [day for chunk in found for day in chunk] == chosen
     assert all(0 < len(chunk) <= DAYS_PER_CHUNK for chunk in found)
     assert len(found) == -(-count // DAYS_PER_CHUNK)
@@ -54,7 +54,7 @@ def test_it_tells_of_each_day_of_each_asset_once(project: Project) -> None:
     outcome = _backfill(project, told).bring(both(wanted))
     assert outcome.not_standing == []
     assert sorted((recorded.asset, recorded.day) for recorded in told) == sorted(
-        (asset, day) for asset in ASSETS for day in wanted
+        (asset, day) for asset in DAILY for day in wanted
     )
     assert sum(recorded.number("launches") for recorded in told if recorded.asset == "launches") == 14
     assert sum(recorded.number("pictures") for recorded in told) == 13
@@ -74,8 +74,8 @@ def test_a_chunk_without_an_answer_keeps_neither_the_next_chunk_nor_its_own_pict
     wanted = list(days(date(2023, 12, 1), 368))
     with ScriptedServer(script) as server:
         outcome = _backfill(Project(server.url("/2.3.0/"), storage, instance)).bring(both(wanted))
-    assert [(failed.asset, failed.start, failed.end) for failed in outcome.failures] == [
-        ("launches", date(2023, 12, 1), date(2024, 11, 30))
+    assert [(failed.asset, failed.days) for failed in outcome.failures] == [
+        ("launches", (date(2023, 12, 1), date(2024, 11, 30)))
     ]
     assert "which is not JSON" in outcome.failures[0].reason
     assert outcome.not_standing == wanted[:366]
@@ -188,6 +188,6 @@ def test_while_the_throttle_is_waited_for_the_pictures_of_the_days_that_stand_co
         answers = [request.status for request in server.api_requests]
     assert outcome.not_standing == []
     assert not outcome.failures
-    assert told == [(asset, day) for day in days(FIRST, 3) for asset in ASSETS]
+    assert told == [(asset, day) for day in days(FIRST, 3) for asset in DAILY]
     # A day of which a page held only a part is asked for whole: an hour later the part may no longer be true.
     assert answers == [200, 429, 200, 429, 200]

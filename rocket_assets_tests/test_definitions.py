@@ -13,7 +13,6 @@ from rocket_assets.definitions import defs
 from rocket_assets.defs import freshness
 from rocket_assets.table import COLUMNS
 
-VIEWS = {"launch_gallery", "launch_table", "gallery_index"}
 SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
@@ -49,7 +48,7 @@ def test_everything_can_be_loaded() -> None:
 def test_every_asset_is_described_grouped_owned_and_linked(key: str) -> None:
     spec = SPECS[key]
     assert len(spec.description or "") > 50
-    assert spec.group_name == ("views" if key in VIEWS else "spaceflight")
+    assert spec.group_name == "spaceflight"
     assert list(spec.owners)
     assert spec.kinds
     assert any(isinstance(value, dg.UrlMetadataValue) for value in spec.metadata.values())

@@ -46,10 +46,7 @@ from rocket_assets.table import write_month
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.AssetCheckResult]
 
 GROUP = "spaceflight"
-"""What is brought, and kept."""
-
-VIEWS = "views"
-"""What is made of that for people, and can be made again at any time."""
+"""One for all: of several, the UI's graph shows no more than their names at first."""
 
 POOL = "launch_library"
 """Has one slot, so that one run asks the API at a time; `resources` makes sure of it where SQLite does not."""
@@ -106,7 +103,7 @@ def monthly_asset(*, look: str, **attributes: Any) -> Callable[[Callable[..., Ev
                     dg.AssetDep(asset, partition_mapping=days_of_each_month()) for asset in (launches, launch_images)
                 ],
                 automation_condition=_by_itself(DaysMovedOn(launch_images.key, look)),
-                group_name=VIEWS,
+                group_name=GROUP,
                 owners=OWNERS,
                 **attributes,
             )(make)
@@ -203,6 +200,7 @@ def launches(
     kinds={"jpeg", "png"},
     metadata={
         "layout": dg.MetadataValue.text("images/<year>/<day>/<launch>.<format>, and manifest.json beside them"),
+        "gallery": metadata.gallery_door(),
         "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
     },
 )
@@ -243,7 +241,7 @@ GALLERY_LOOK = look_of(SETTINGS.gallery_licences)
     kinds={"html"},
     metadata={
         "layout": dg.MetadataValue.text("gallery/<year>/<month>.html, and gallery/thumbnails/ beside it"),
-        "gallery": dg.MetadataValue.text("`rocket-assets gallery` says where it is, and opens it"),
+        "gallery": metadata.gallery_door(),
         "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
     },
 )
@@ -289,11 +287,12 @@ def launch_table(context: dg.AssetExecutionContext, storage: dg.ResourceParam[St
 @dg.asset(
     deps=[launch_gallery],
     automation_condition=MonthsMovedOn(launch_gallery.key),
-    group_name=VIEWS,
+    group_name=GROUP,
     owners=OWNERS,
     kinds={"html"},
     metadata={
         "layout": dg.MetadataValue.text("gallery/index.html and gallery/next.html"),
+        "gallery": metadata.gallery_door(),
         "terms of use": dg.MetadataValue.url("https://thespacedevs.com/llapi"),
     },
 )

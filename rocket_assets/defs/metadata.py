@@ -70,12 +70,11 @@ def of_images(
         dg.TableRecord(
             {
                 "launch": entry.launch_name,
-                "picture": entry.file or "",
-                "format": entry.format or "",
-                "size": f"{entry.width} x {entry.height}" if entry.file else "",
-                "bytes": entry.bytes or 0,
                 "credit": entry.credit or "",
                 "licence": entry.licence or "",
+                "size": f"{entry.width} x {entry.height}" if entry.file else "",
+                "bytes": entry.bytes or 0,
+                "picture": entry.file or "",
                 "why not": entry.reason or "",
             }
         )
@@ -83,13 +82,13 @@ def of_images(
     ]
     pictures = sum(entry.file is not None for entry in manifest.entries)
     return {
+        **_previews(manifest, library),
         "launches": dg.MetadataValue.int(len(manifest.entries)),
         "pictures": dg.MetadataValue.int(pictures),
         "refused": dg.MetadataValue.int(len(manifest.refused)),
         "dagster/partition_row_count": dg.MetadataValue.int(pictures),
         "bytes_fetched": dg.MetadataValue.int(brought.bytes_fetched),
         "bytes_kept": dg.MetadataValue.int(brought.bytes_kept),
-        **_previews(manifest, library),
         **_table("table", table),
         "gallery": place(storage, keys.gallery_page_key(brought.day)),
         "path": dg.MetadataValue.path(storage.address(keys.images_folder(brought.day))),
@@ -163,6 +162,13 @@ def place(storage: Storage, key: str) -> dg.MetadataValue:
     if SETTINGS.gallery_url:
         return dg.MetadataValue.url(f"{SETTINGS.gallery_url}{key}")
     return dg.MetadataValue.path(storage.address(key))
+
+
+def gallery_door() -> dg.MetadataValue:
+    """How one gets to the gallery from the page of an asset."""
+    if SETTINGS.gallery_url:
+        return dg.MetadataValue.url(f"{SETTINGS.gallery_url}{keys.GALLERY_INDEX}")
+    return dg.MetadataValue.text("`rocket-assets gallery` says where it is, and opens it.")
 
 
 def _pages(name: str, launches: Iterable[Launch]) -> dict[str, dg.MetadataValue]:

@@ -20,7 +20,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote
 
 from rocket_assets import storage as keys
 from rocket_assets.errors import Missing, StorageFailed
@@ -138,7 +137,8 @@ class _Listener(ThreadingHTTPServer):
         """What is at a path, but for what a client has already, by its tags."""
         if path in ("/", "/gallery", "/gallery/"):
             return _told(HTTPStatus.FOUND, "The gallery.", Location=f"/{INDEX}")
-        key = unquote(path.removeprefix("/"))
+        # No key of ours has a letter that an address would write in another way.
+        key = path.removeprefix("/")
         try:
             return self._stored(key, known) if _SERVED.fullmatch(key) else _told(HTTPStatus.NOT_FOUND, "Not here.")
         except Missing:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import socket
+import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -221,26 +223,48 @@ def test_it_listens_no_more_when_it_was_stopped(storage: Storage) -> None:
         _ = server.url
 
 
-def test_what_a_request_carries_is_not_taken_for_the_next_one(server: GalleryServer) -> None:
-    inner = b"GET /gallery/2024/2024-12.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
+def raw(server: GalleryServer, request: str) -> bytes:
+    """All that is answered to what is sent, until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", port_of(server)), timeout=10) as connection:
-        head = f"GET /gallery/index.html HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(inner)}\r\n\r\n"
-        connection.sendall(head.encode() + inner)
+        connection.sendall(request.encode())
         answered = b""
         while more := connection.recv(4096):
             answered += more
+    return answered
+
+
+def test_what_a_request_carries_is_not_taken_for_the_next_one(server: GalleryServer) -> None:
+    inner = "GET /gallery/2024/2024-12.html HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = f"GET /gallery/index.html HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(inner)}\r\n\r\n"
+    answered = raw(server, head + inner)
     assert answered.count(b"HTTP/1.1") == 1
     assert answered.endswith(KEPT["gallery/index.html"])
 
 
-def test_many_can_look_at_once_and_one_who_breaks_off_hinders_no_other(
-    server: GalleryServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_head_ends_with_its_head(server: GalleryServer) -> None:
+    head = "HEAD /gallery/index.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert raw(server, head).endswith(b"\r\n\r\n")
+
+
+def test_one_who_breaks_off_is_no_news(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    storage.write("gallery/index.html", bytes(20_000_000))
+    with GalleryServer(storage) as server:
+        connection = socket.create_connection(("127.0.0.1", port_of(server)), timeout=10)
+        connection.sendall(b"GET /gallery/index.html HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(10) == b"HTTP/1.1 2"
+        # At once, and not when all that was sent has come.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        assert asked(server, "/gallery/none.html")[0] == 404
+        time.sleep(0.2)
+    assert capsys.readouterr().err == ""
+
+
+def test_many_can_look_at_once_and_one_who_is_slow_hinders_no_other(server: GalleryServer) -> None:
     with socket.create_connection(("127.0.0.1", port_of(server))) as idle, ThreadPoolExecutor(16) as threads:
         idle.sendall(b"GET /gallery")
         answers = list(threads.map(lambda _: asked(server, "/gallery/index.html")[:2], range(64)))
     assert set(answers) == {(200, KEPT["gallery/index.html"])}
-    assert capsys.readouterr().err == ""
 
 
 def test_it_serves_until_it_is_stopped(storage: Storage) -> None:

@@ -188,12 +188,12 @@ class Backfill:
 
     def missing_months(self, months: Sequence[date], asset: str, storage: Storage) -> list[date]:
         """Of these months, those that were not made for the days recorded now, or whose file is not in the storage."""
-        key, names = dg.AssetKey(asset), [month.isoformat() for month in months]
-        behind = months_behind(self._instance, launch_images.key, key, LOOK_OF[key], names)
+        asset_key, names = dg.AssetKey(asset), [month.isoformat() for month in months]
+        behind = months_behind(self._instance, launch_images.key, asset_key, LOOK_OF[asset_key], names)
         is_table = asset == "launch_table"
-        key_of = keys.table_key if is_table else keys.gallery_summary_key
+        keys_of = (keys.table_key,) if is_table else (keys.gallery_page_key, keys.gallery_summary_key)
         stored = {found.key for found in storage.list(keys.TABLE if is_table else keys.GALLERY)}
-        return [month for month in months if str(month) in behind or key_of(month) not in stored]
+        return [month for month in months if str(month) in behind or not stored >= {key(month) for key in keys_of}]
 
     def is_index_missing(self, storage: Storage) -> bool:
         """Whether the index was not made for the months that are recorded now, or is not in the storage."""

@@ -334,14 +334,25 @@ def show_settings() -> None:
     """
     settings = Settings.read(os.environ)
     _use_dagster_home()
-    for setting, field in zip(ALL, fields(settings), strict=True):
-        value = getattr(settings, field.name)
-        shown = "none" if value in (None, ()) else value if field.repr else "(set)"
-        click.echo(f"{setting.name:<28}{shown}")
-    click.echo(f"{'DAGSTER_HOME':<28}{os.environ['DAGSTER_HOME']}")
+    lines = {
+        setting.name: _value(getattr(settings, field.name), is_secret=not field.repr)
+        for setting, field in zip(ALL, fields(settings), strict=True)
+    }
+    lines["DAGSTER_HOME"] = os.environ["DAGSTER_HOME"]
+    for name, value in lines.items():
+        click.echo(f"{name:<{max(map(len, lines)) + 2}}{value}")
     for name, value in dotenv_values(Path.cwd() / ".env").items():
         if value and os.environ[name] != value:
             click.echo(f"{name} is another in .env. These commands take the one above, `dagster dev` that of .env.")
+
+
+def _value(value: Any, *, is_secret: bool) -> str:
+    """The value of a setting for people."""
+    if value in (None, ()):
+        return "none"
+    if is_secret:
+        return "(set)"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 @main.command("sample-library", context_settings={"ignore_unknown_options": True})

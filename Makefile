@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo gallery test test-all dev dev-demo check fix install clean
+.PHONY: help demo gallery test test-all bench-gallery dev dev-demo check fix install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
+	@echo "make bench-gallery  what the gallery of the whole history takes; writes benchmarks/gallery.md"
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed
@@ -55,6 +56,9 @@ test: $(VENV)/installed-dev
 
 test-all: test
 	$(PYTEST) -m slow
+
+bench-gallery: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/gallery.py
 
 # `exec`, so that who ends make ends it all, and not the shell alone.
 dev: $(VENV)/installed

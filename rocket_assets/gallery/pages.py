@@ -216,9 +216,8 @@ def sources() -> str:
     """A digest of the templates, the style sheet and the code by which pages are made."""
     package = files("rocket_assets.gallery")
     parts = [*package.iterdir(), *(package / "templates").iterdir()]
-    return digest(
-        {part.name: part.read_text("utf-8") for part in parts if part.name.endswith((".py", ".jinja", ".css"))}
-    )
+    told = [part for part in parts if part.name.endswith((".py", ".jinja", ".css"))]
+    return digest({part.name: part.read_text("utf-8") for part in told})
 
 
 def _source(name: str) -> str:

@@ -202,7 +202,7 @@ def _picture(
     picture = entry.picture
     if picture is None or not entry.file:
         return None, NONE_NAMED if entry.reason == NO_ADDRESS else NOT_HAD
-    licence = shown(entry.licence or UNKNOWN)
+    licence = _said(entry.licence) or UNKNOWN
     if not licences.allow(entry.licence):
         return None, f"The picture is kept back: its licence is {licence}."
     thumbnail = thumbnails.get(picture.sha256)
@@ -216,7 +216,7 @@ def _picture(
             whole=keys.images_folder(one.launch.day) + quote(entry.file, safe=""),
             whole_width=picture.width,
             whole_height=picture.height,
-            credit=shown(entry.credit, _LONGEST_CREDIT) if entry.credit else None,
+            credit=_said(entry.credit),
             licence=licence,
             licence_url=_web_address(entry.licence_url),
         ),
@@ -254,6 +254,10 @@ def _anchor(launch_id: str, taken: set[str]) -> str:
         anchor += "-again"
     taken.add(anchor)
     return anchor
+
+
+def _said(text: str | None) -> str | None:
+    return (text and shown(text, _LONGEST_CREDIT)) or None
 
 
 def _web_address(text: str | None) -> str | None:

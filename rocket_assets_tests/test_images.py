@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -13,9 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import NotAPicture, Refused, RocketAssetsError, StorageFailed, Unavailable
@@ -243,6 +246,70 @@ def test_a_thumbnail_is_a_small_webp() -> None:
     with Image.open(BytesIO(small)) as image:
         assert image.format == "WEBP"
         assert image.size == (16, 11)
+
+
+def in_a_file(image: Image.Image, kind: str, **how: Any) -> bytes:
+    """A picture as the bytes of a file."""
+    stream = BytesIO()
+    image.save(stream, kind, **how)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_thumbnail_stands_upright_however_the_camera_was_held(orientation: int) -> None:
+    turn = Image.Exif()
+    turn[ExifTags.Base.Orientation] = orientation
+    body = in_a_file(Image.new("RGB", (400, 200)), "JPEG", exif=turn)
+    with Image.open(BytesIO(thumbnail(body, 60, "key", height=80))) as image:
+        assert image.size == ((60, 30) if orientation < 5 else (40, 80))
+        assert image.getexif().get(ExifTags.Base.Orientation) is None
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L", "1", "I;16", "CMYK"])
+def test_a_thumbnail_is_made_of_a_picture_of_any_mode_and_lets_through_what_it_does(mode: str) -> None:
+    drawn = Image.new("RGBA", (40, 30), (200, 40, 40, 128))
+    drawn = drawn.convert("L").convert(mode) if mode == "I;16" else drawn.convert(mode)
+    body = in_a_file(drawn, "JPEG" if mode == "CMYK" else "PNG")
+    with Image.open(BytesIO(thumbnail(body, 20, "key"))) as image:
+        assert image.size == (20, 15)
+        assert image.has_transparency_data == (mode in ("RGBA", "LA", "P"))
+
+
+def test_a_thumbnail_keeps_its_note_and_nothing_that_the_camera_noted() -> None:
+    camera = Image.Exif()
+    camera[ExifTags.Base.Make] = "Camera 4711"
+    body = in_a_file(Image.new("RGB", (40, 30)), "JPEG", exif=camera)
+    small = thumbnail(body, 20, "key", note="a note")
+    assert b"a note" in small
+    assert b"Camera" not in small
+    assert b"a note" not in thumbnail(body, 20, "key")
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a process's memory"
+)
+@pytest.mark.parametrize(("mode", "bytes_a_pixel"), [("P", 1), ("RGB", 4), ("RGBA", 4)])
+def test_a_thumbnail_of_the_largest_picture_never_copies_it_whole(mode: str, bytes_a_pixel: int) -> None:
+    code = f"""if True:
+        from io import BytesIO
+        from pathlib import Path
+        from PIL import Image
+        from rocket_assets.images import thumbnail
+
+        def most() -> int:
+            lines = Path("/proc/self/status").read_text().splitlines()
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+        stream = BytesIO()
+        Image.new({mode!r}, (9400, 9400)).save(stream, "PNG", compress_level=1)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = most()
+        thumbnail(stream.getvalue(), 480, "key")
+        print(most() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Beside it stands one that is half as wide and high, for a while twice.
+    assert int(done.stdout) < 9400 * 9400 * (bytes_a_pixel + 2.5)
 
 
 def test_a_thumbnail_of_what_is_no_picture_is_refused() -> None:

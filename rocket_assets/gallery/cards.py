@@ -79,7 +79,7 @@ class ShownPicture:
     @property
     def is_tall(self) -> bool:
         """Whether cutting it to the shape of a frame would take away too much of it."""
-        return not 1.2 <= self.width / self.height <= 2.1
+        return not 1.3 <= self.width / self.height <= 2.1
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rocket_assets.gallery.cards import cards, is_kept_back
 from rocket_assets.gallery.licences import Licences
 from rocket_assets.gallery.pages import index_page, month_page, name_of, next_page, planned, sources, style_sheet
 from rocket_assets.gallery.summaries import Summary, read_summaries, summarise
-from rocket_assets.gallery.thumbnails import RECIPE, thumbnails_of
+from rocket_assets.gallery.thumbnails import thumbnails_of, workers
 from rocket_assets.months import Month
 from rocket_assets.storage import Storage
 
@@ -73,7 +73,7 @@ class MadeIndex:
 
 def look_of(licences: Sequence[str]) -> str:
     """A digest of what decides how a page looks besides its days; when it changes, all months are made again."""
-    return digest([sources(), RECIPE, str(Licences(licences))])[:16]
+    return digest([sources(), str(Licences(licences))])[:16]
 
 
 class Gallery:
@@ -82,13 +82,14 @@ class Gallery:
     def __init__(self, storage: Storage, licences: Sequence[str] = ()) -> None:
         self._storage = storage
         self._licences = Licences(licences)
+        self._threads = workers()
 
     def make_month(self, month: Month) -> MadeMonth:
         """Make the page of a month, and what belongs to it."""
         entries = [one.entry for one in month.launches if one.entry]
         kept_back = [entry for entry in entries if is_kept_back(entry, self._licences)]
         pictures = [entry.picture for entry in entries if entry not in kept_back]
-        thumbnails = thumbnails_of(self._storage, [picture for picture in pictures if picture])
+        thumbnails = thumbnails_of(self._storage, [picture for picture in pictures if picture], self._threads)
         shown = cards(month.launches, self._licences, thumbnails.sizes, month.key)
         page = month_page(month, shown).encode()
         hidden = {entry.sha256 for entry in kept_back if entry.sha256}

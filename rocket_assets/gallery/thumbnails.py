@@ -45,22 +45,26 @@ class Thumbnails:
     unreadable: list[str] = field(default_factory=list)
 
 
-def thumbnails_of(storage: Storage, pictures: Iterable[Picture]) -> Thumbnails:
-    """The thumbnails of these pictures, made where they are not there.
+def workers() -> ThreadPoolExecutor:
+    """Threads for `thumbnails_of`; one pool for many months, since each new thread may keep room for a picture."""
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="thumbnail")
+
+
+def thumbnails_of(storage: Storage, pictures: Iterable[Picture], threads: ThreadPoolExecutor) -> Thumbnails:
+    """The thumbnails of these pictures, made by these threads where they are not there.
 
     Raises:
         StorageFailed: the storage does not do what it should; a picture that is missing or damaged is no such error.
     """
     distinct = {picture.sha256: picture for picture in pictures}
     answer = Thumbnails()
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="thumbnail") as threads:
-        ensured = threads.map(lambda picture: _ensure(storage, picture), distinct.values())
-        for sha256, made in zip(distinct, ensured, strict=True):
-            if isinstance(made, str):
-                answer.unreadable.append(made)
-            else:
-                answer.sizes[sha256], is_new = made
-                answer.made += is_new
+    ensured = threads.map(lambda picture: _ensure(storage, picture), distinct.values())
+    for sha256, made in zip(distinct, ensured, strict=True):
+        if isinstance(made, str):
+            answer.unreadable.append(made)
+        else:
+            answer.sizes[sha256], is_new = made
+            answer.made += is_new
     return answer
 
 

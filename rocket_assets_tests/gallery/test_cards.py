@@ -173,6 +173,8 @@ def test_two_cards_never_have_the_same_place() -> None:
     "address",
     [
         "javascript:alert(1)",
+        "javascript://host/%0aalert(1)",
+        "ftp://host/a",
         "data:text/html,x",
         " javascript:alert(1)",
         "//host/a",

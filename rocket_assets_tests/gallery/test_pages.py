@@ -185,10 +185,11 @@ TEXTS = st.text(st.characters(), min_size=1, max_size=60) | st.sampled_from(
 )
 
 
-@given(text=TEXTS)
-@example(text="</title></script></details>")
+@given(text=TEXTS, is_long=st.booleans())
+@example(text="</title></script></details>", is_long=True)
+@example(text="</title></script></details>", is_long=False)
 @settings(max_examples=80, deadline=None)
-def test_no_text_ever_leaves_its_element(text: str) -> None:
+def test_no_text_ever_leaves_its_element(text: str, is_long: bool) -> None:
     said = row(
         1,
         name=f"{text} | {text}",
@@ -196,7 +197,12 @@ def test_no_text_ever_leaves_its_element(text: str) -> None:
         rocket={"configuration": {"full_name": text}},
         pad={"name": text, "location": {"name": text}},
         launch_service_provider={"name": text},
-        mission={"name": text, "type": text, "description": text * 5, "orbit": {"name": text}},
+        mission={
+            "name": text,
+            "type": text,
+            "description": f"{text} {'about ' * 40}" if is_long else text,
+            "orbit": {"name": text},
+        },
         status={"id": 1, "abbrev": text},
     )
     (hostile,) = shown(said, credit=text, licence=text, licence_url=f"https://here/{text}")
@@ -206,6 +212,7 @@ def test_no_text_ever_leaves_its_element(text: str) -> None:
     assert launch.one("h3").text == card.name
     assert [dd.text for dd in launch.all("dd")] == [words for _, words in card.facts]
     assert launch.one("img").attributes["alt"].startswith(f"Picture of {card.name}, whole:")
+    assert (launch.all("details") or [launch])[0].all("p")[0 if launch.all("details") else 1].text == card.description
     assert launch.one("span", "open").text.strip() == card.status
     assert launch.one("figcaption").words.startswith(f"{(card.picture and card.picture.credit) or 'credit unknown'} · ")
     brief = summarise("2024-12", 31, 31, [replace(card, outcome=Outcome.SUCCESS), card], set())
@@ -308,6 +315,19 @@ def test_a_picture_on_the_index_leads_to_its_launch_and_bears_its_credit() -> No
     assert glimpse.all("a")[0].attributes["href"] == f"../gallery/2024/2024-12.html#launch-{row(1)['id']}"
     assert glimpse.one("img").attributes["alt"] == "Rocket | Mission 1, 5 December 2024, 16:05 UTC"
     assert glimpse.one("span", "credit").words == "credit unknown · licence unknown"
+
+
+def test_a_year_shows_what_no_newer_one_does_and_if_it_can_not_what_they_do() -> None:
+    months = [
+        summary("1957-10", row(1), sha256="aa"),
+        summary("2023-12", row(2), sha256="bb"),
+        summary("2024-11", row(3), sha256="aa"),
+        summary("2024-12", row(4), sha256="bb"),
+        summary("2025-01", row(5), sha256="bb"),
+    ]
+    years = parsed(index_page(months, [])).all("section", "year")
+    told = [[image.attributes["src"][-7:-5] for image in year.all("img")] for year in years]
+    assert told == [["bb"], ["aa"], ["bb"], ["aa"]]
 
 
 def test_a_history_of_seventy_years_stays_light() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rocket_assets.gallery import thumbnails
 from rocket_assets.gallery.cards import Thumbnail
-from rocket_assets.gallery.thumbnails import thumbnails_of
+from rocket_assets.gallery.thumbnails import Thumbnails, thumbnails_of, workers
 from rocket_assets.images import Picture, inspect
 from rocket_assets.storage import Storage, thumbnail_key
 
@@ -24,6 +24,12 @@ def stored(storage: Storage, size: tuple[int, int], kind: str = "JPEG", shade: i
     return picture
 
 
+def made_of(storage: Storage, pictures: list[Picture]) -> Thumbnails:
+    """Their thumbnails."""
+    with workers() as threads:
+        return thumbnails_of(storage, pictures, threads)
+
+
 @pytest.mark.parametrize(
     ("size", "small"),
     [((1920, 1280), (480, 320)), ((1000, 2000), (320, 640)), ((300, 200), (300, 200)), ((4000, 100), (480, 12))],
@@ -32,7 +38,7 @@ def test_a_thumbnail_keeps_the_shape_of_its_picture_and_is_never_larger(
     storage: Storage, size: tuple[int, int], small: tuple[int, int]
 ) -> None:
     picture = stored(storage, size)
-    made = thumbnails_of(storage, [picture])
+    made = made_of(storage, [picture])
     assert made.sizes == {picture.sha256: Thumbnail(*small)}
     with Image.open(BytesIO(storage.read(thumbnail_key(picture.sha256)))) as image:
         assert (image.format, image.size) == ("WEBP", small)
@@ -40,16 +46,16 @@ def test_a_thumbnail_keeps_the_shape_of_its_picture_and_is_never_larger(
 
 def test_a_picture_that_several_launches_share_has_one_thumbnail(storage: Storage) -> None:
     one, other = stored(storage, (60, 40)), stored(storage, (60, 40), shade=5)
-    made = thumbnails_of(storage, [one, other, one])
+    made = made_of(storage, [one, other, one])
     assert made.made == 2
     assert made.sizes.keys() == {one.sha256, other.sha256}
 
 
 def test_a_thumbnail_is_not_made_again_even_if_the_picture_is_gone(storage: Storage) -> None:
     picture = stored(storage, (60, 40))
-    sizes = thumbnails_of(storage, [picture]).sizes
+    sizes = made_of(storage, [picture]).sizes
     storage.delete([picture.key])
-    again = thumbnails_of(storage, [picture])
+    again = made_of(storage, [picture])
     assert (again.sizes, again.made, again.unreadable) == (sizes, 0, [])
 
 
@@ -58,12 +64,12 @@ def test_what_is_no_thumbnail_of_this_recipe_is_made_again(
     storage: Storage, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = stored(storage, (60, 40))
-    thumbnails_of(storage, [picture])
+    made_of(storage, [picture])
     key = thumbnail_key(picture.sha256)
     whole = storage.read(key)
     # Not longer and not shorter, so that only what stands in it tells the two apart.
     storage.write(key, body if body != b"another recipe" else whole.replace(b"thumbnail", b"thumbnall"))
-    assert thumbnails_of(storage, [picture]).made == 1
+    assert made_of(storage, [picture]).made == 1
     assert storage.read(key) == whole
 
 
@@ -80,7 +86,7 @@ def test_what_is_no_thumbnail_of_this_recipe_is_made_again(
 def test_a_damaged_picture_has_no_thumbnail_and_is_named(storage: Storage, damage: object) -> None:
     picture, good = stored(storage, (60, 40)), stored(storage, (60, 40), shade=3)
     damage(storage, picture)  # type: ignore[operator] - a table of functions
-    made = thumbnails_of(storage, [picture, good])
+    made = made_of(storage, [picture, good])
     assert made.sizes.keys() == {good.sha256}
     (sentence,) = made.unreadable
     assert picture.key in sentence
@@ -89,7 +95,7 @@ def test_a_damaged_picture_has_no_thumbnail_and_is_named(storage: Storage, damag
 
 def test_a_photograph_has_a_thumbnail_of_some_kilobytes(storage: Storage) -> None:
     picture = stored(storage, (3000, 2000), "PNG")
-    thumbnails_of(storage, [picture])
+    made_of(storage, [picture])
     small = storage.find(thumbnail_key(picture.sha256))
     # Noise takes more than any photograph does.
     assert small

@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo gallery test test-all bench-gallery dev dev-demo check fix install clean
+.PHONY: help demo gallery test test-all bench-gallery dev dev-demo screenshots check fix install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,7 +51,7 @@ gallery: $(VENV)/installed
 	echo "The gallery of the demo; there is none of your own yet:"; \
 	exec env $(DEMO_ENV) $(GALLERY)
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev $(VENV)/installed-axe
 	$(PYTEST)
 
 test-all: test
@@ -59,6 +59,10 @@ test-all: test
 
 bench-gallery: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/gallery.py
+
+screenshots: $(VENV)/installed-dev $(VENV)/installed-axe
+	ROCKET_ASSETS_BROWSER=required ROCKET_ASSETS_SCREENSHOTS=$(CURDIR)/docs \
+		$(BIN)/python -m pytest -m "" rocket_assets_tests/browser
 
 # `exec`, so that who ends make ends it all, and not the shell alone.
 dev: $(VENV)/installed
@@ -90,7 +94,7 @@ fix: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-install: $(VENV)/installed-dev
+install: $(VENV)/installed-dev $(VENV)/installed-axe
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .hypothesis *.egg-info build
@@ -107,3 +111,9 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/installed
+
+# What the tests in a browser look for barriers with. Without npm or its registry they say what is missing, and skip.
+$(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/python
+	@cp $< $(VENV)/package.json
+	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+		else echo "axe-core was not installed by npm; make goes on without it."; fi

@@ -12,7 +12,12 @@ import dagster as dg
 import pytest
 
 # Before anything of ours is imported: what the days are is read from the environment at import.
-_OF_THE_TESTS = ("ROCKET_ASSETS_RECORDINGS", "ROCKET_ASSETS_FULL_REPLAY")
+_OF_THE_TESTS = (
+    "ROCKET_ASSETS_RECORDINGS",
+    "ROCKET_ASSETS_FULL_REPLAY",
+    "ROCKET_ASSETS_BROWSER",
+    "ROCKET_ASSETS_SCREENSHOTS",
+)
 for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") and name not in _OF_THE_TESTS]:
     del os.environ[_name]
 
@@ -21,7 +26,7 @@ from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, serving_s3
 from rocket_assets_tests.project import Project
 
-_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", *_OF_THE_TESTS)
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "CHROMIUM", *_OF_THE_TESTS)
 
 
 @pytest.fixture(autouse=True)

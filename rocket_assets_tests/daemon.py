@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -43,6 +44,8 @@ _PATIENCE = 540
 """Seconds that all waits of a home may take together, on a machine that has other things to do."""
 
 _COMMAND_SECONDS = 180
+
+_HOST = "127.0.0.1"
 
 _Row = dict[str, Any]
 _Found = TypeVar("_Found")
@@ -133,6 +136,19 @@ class Home:
             yield process
             process.terminate()
             process.wait(timeout=60)
+
+    @contextmanager
+    def interface(self) -> Iterator[str]:
+        """The UI at this address and a daemon at work, as `make dev` has them; at the end nothing of them is left."""
+        with socket.create_server((_HOST, 0)) as free:
+            port = free.getsockname()[1]
+        options = ["-w", ROOT / "workspace.yaml", "-h", _HOST, "-p", str(port), "--log-level", "warning"]
+        with (
+            (self.folder / "daemon.log").open("a") as out,
+            self._group([BIN / "dagster", "dev", *options], stdout=out, stderr=out),
+        ):
+            self.until(lambda: _listens(port), "the UI is there")
+            yield f"http://{_HOST}:{port}"
 
     def bring(self, start: str, end: str | None = None, assets: Sequence[str] = BOTH) -> None:
         """Bring days in this process, before there is a daemon."""
@@ -254,6 +270,11 @@ class Home:
                 yield process
             finally:
                 kill(process)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as knocking:
+        return knocking.connect_ex((_HOST, port)) == 0
 
 
 def _assets_of(run: dg.DagsterRun) -> list[str]:

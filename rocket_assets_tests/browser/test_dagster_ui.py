@@ -1,0 +1,168 @@
+"""The project in Dagster's own UI, as a person sees it who clicks: two weeks of the sample library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rocket_assets.definitions import defs
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets_tests.browser.screenshots import around, keep
+from rocket_assets_tests.daemon import Home, Homes
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FloatRect, Locator, Page
+
+pytestmark = pytest.mark.slow
+
+FIRST, LAST = "2024-12-01", "2024-12-14"
+BY_COMMAND = (FIRST, "2024-12-11")
+BY_CLICKING = ("2024-12-12", LAST)
+DAY = "2024-12-05"
+"""Has five launches, each with a picture in another format or of another size."""
+
+SPECS = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+CHECKS = sorted((key.asset_key.to_user_string(), key.name) for key in defs.resolve_asset_graph().asset_check_keys)
+
+_LONG = 120_000
+"""Milliseconds for what the daemon does, which looks for backfills every 30 seconds."""
+
+_ENDS = """(paths) => paths.map(path => [0, path.getTotalLength()].map(length => {
+    const {x, y} = path.getPointAtLength(length).matrixTransform(path.getScreenCTM());
+    return [x, y];
+}))"""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The UI at an address, and what is behind it."""
+
+    url: str
+    home: Home
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interface]:
+    with LibraryServer() as library, Homes(tmp_path_factory.mktemp("ui")) as homes:
+        home = homes.make(
+            "home",
+            library,
+            ROCKET_ASSETS_START_DATE=FIRST,
+            ROCKET_ASSETS_END_DATE=LAST,
+            ROCKET_ASSETS_POLL_SECONDS="86400",
+        )
+        home.command("backfill", *BY_COMMAND)
+        with home.interface() as url:
+            yield Interface(url, home)
+
+
+def button(within: Page | Locator, name: str) -> Locator:
+    """A button by the end of its name; before it stands the name of its icon, if it has one."""
+    return within.get_by_role("button", name=re.compile(rf"(^|\s){re.escape(name)}$"))
+
+
+def tab(page: Page, name: str) -> Locator:
+    """A tab of the page of an asset."""
+    return page.get_by_role("tab", name=name, exact=True)
+
+
+def entry(page: Page, name: str) -> Locator:
+    """An entry of a list of days or checks. A long name is shortened; the whole of it is beside it, unseen."""
+    return page.get_by_text(name, exact=True).first.locator("..")
+
+
+def in_the_graph(page: Page, ui: Interface) -> dict[str, FloatRect]:
+    """Where on the page of the graph each asset stands."""
+    page.goto(ui.url)
+    page.get_by_role("link", name="Lineage").click()
+    if len({spec.group_name for spec in SPECS.values()}) > 1:
+        button(page, "settings").last.click()
+        page.get_by_role("menuitem", name="Expand all groups").click()
+        # So that all of it is within sight again.
+        page.reload()
+    boxes = {}
+    for name in SPECS:
+        node = page.locator("foreignObject").filter(has=page.get_by_text(name, exact=True))
+        node.wait_for()
+        box = node.bounding_box()
+        assert box
+        boxes[name] = box
+    return boxes
+
+
+def edges(page: Page, boxes: dict[str, FloatRect]) -> set[tuple[str, ...]]:
+    """The edges of the graph as they are drawn: from where to where an arrow goes, and on whose box that lies."""
+
+    def owner(x: float, y: float) -> str:
+        wide = {name: around(box, margin=9) for name, box in boxes.items()}
+        (found,) = [
+            name
+            for name, box in wide.items()
+            if box["x"] <= x <= box["x"] + box["width"] and box["y"] <= y <= box["y"] + box["height"]
+        ]
+        return found
+
+    return {tuple(owner(*end) for end in ends) for ends in page.locator("path[marker-end]").evaluate_all(_ENDS)}
+
+
+def open_day(page: Page, ui: Interface, asset: str, day: str) -> None:
+    """The page of a day, the way that one goes there."""
+    page.goto(f"{ui.url}/assets/{asset}")
+    tab(page, "Partitions").click()
+    entry(page, day).click()
+    page.get_by_text("Metadata", exact=True).wait_for()
+
+
+def test_the_graph_shows_every_asset_and_an_edge_for_every_dependency(page: Page, ui: Interface) -> None:
+    boxes = in_the_graph(page, ui)
+    dependencies = {(dep.asset_key.to_user_string(), name) for name, spec in SPECS.items() for dep in spec.deps}
+    assert edges(page, boxes) == dependencies
+
+
+def test_a_backfill_launched_by_clicking_brings_its_days(page: Page, ui: Interface) -> None:
+    page.goto(f"{ui.url}/assets/launches")
+    button(page, "Materialize…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill(f"[{BY_CLICKING[0]}...{BY_CLICKING[1]}]")
+    dialog.get_by_role("textbox").press("Enter")
+    dialog.get_by_text("3 partitions").wait_for()
+    button(dialog, "Launch backfill").click()
+    page.get_by_role("region", name="Notifications").get_by_role("link", name="View").click()
+    page.get_by_text("100% completed").wait_for(timeout=_LONG)
+    page.get_by_text("Succeeded", exact=True).first.wait_for(timeout=_LONG)
+
+    page.get_by_role("link", name="launches").last.click()
+    tab(page, "Partitions").click()
+    page.get_by_text("Materialized (14)").wait_for()
+    page.get_by_text("Missing (0)").wait_for()
+    brought = [ui.home.archive.read_launches(date.fromisoformat(day)) for day in BY_CLICKING]
+    assert [len(launches) for launches in brought] == [1, 1]
+
+
+def test_the_page_of_a_day_shows_its_pictures_without_a_click_and_its_table(page: Page, ui: Interface) -> None:
+    open_day(page, ui, "launch_images", DAY)
+    pictures = page.get_by_role("cell").get_by_role("img").and_(page.locator("img"))
+    pictures.first.wait_for()
+    assert [width > 0 for width in pictures.evaluate_all("(all) => all.map(one => one.naturalWidth)")] == [True] * 5
+    entries = ui.home.archive.read_manifest(date.fromisoformat(DAY)).entries
+    rows = page.get_by_role("table").last.get_by_role("row")
+    assert [rows.filter(has_text=entry.file or "").count() for entry in entries] == [1] * 5
+    keep(page, "day.png")
+
+
+@pytest.mark.parametrize("asset", sorted({asset for asset, _ in CHECKS}))
+def test_the_checks_of_an_asset_are_shown(page: Page, ui: Interface, asset: str) -> None:
+    page.goto(f"{ui.url}/assets/{asset}")
+    tab(page, "Checks").click()
+    names = [name for of, name in CHECKS if of == asset]
+    page.get_by_text(f"Checks ({len(names)})").wait_for()
+    for name in names:
+        entry(page, name).click()
+        page.get_by_text("About", exact=True).wait_for()
+    if SPECS[asset].partitions_def:
+        assert page.get_by_text("Succeeded", exact=True).count() == len(names)

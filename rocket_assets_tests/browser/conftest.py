@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rocket_assets_tests.browser import screenshots
 from rocket_assets_tests.browser.chromium import Watch, launched, watched
+from rocket_assets_tests.browser.screenshots import scale
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,7 +37,6 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[NewPage]:
     with ExitStack() as contexts:
 
         def new_page(**options: Any) -> Page:
-            options = {"device_scale_factor": screenshots.scale(), **options}
             return contexts.enter_context(watched(browser, watch, **options)).new_page()
 
         yield new_page
@@ -47,4 +46,4 @@ def new_page(browser: Browser, watch: Watch) -> Iterator[NewPage]:
 @pytest.fixture
 def page(new_page: NewPage) -> Page:
     """A page as it is on a desk."""
-    return new_page(viewport={"width": 1280, "height": 900})
+    return new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=scale())

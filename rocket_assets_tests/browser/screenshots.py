@@ -12,7 +12,6 @@ from PIL import Image
 if TYPE_CHECKING:
     from playwright.sync_api import FloatRect, Page
 
-_COLOURS = 256
 _SCALE = 2
 
 
@@ -32,10 +31,11 @@ def keep(page: Page, name: str, clip: FloatRect | None = None) -> None:
         return
     # The pointer stands on what was clicked last, and would light it up.
     page.mouse.move(0, 0)
-    options: dict[str, Any] = {"clip": clip} if clip else {}
-    taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide", **options)))
-    # As many colours as a palette holds are enough for a page, and a third of the bytes.
-    taken.convert("RGB").quantize(_COLOURS, Image.Quantize.MEDIANCUT).save(into / name, optimize=True)
+    part: dict[str, Any] = {"clip": clip, "full_page": True} if clip else {}
+    taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide", **part))).convert("RGB")
+    # As many colours as a palette holds are enough if they are dithered, and need a third of the bytes.
+    palette = taken.quantize(method=Image.Quantize.MEDIANCUT, kmeans=2)
+    taken.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(into / name, optimize=True)
 
 
 def around(*boxes: FloatRect | None, margin: float = 0) -> FloatRect:

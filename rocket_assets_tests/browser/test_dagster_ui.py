@@ -12,11 +12,14 @@ import pytest
 
 from rocket_assets.definitions import defs
 from rocket_assets.sample_library.server import LibraryServer
-from rocket_assets_tests.browser.screenshots import around, keep
+from rocket_assets_tests.browser import screenshots
+from rocket_assets_tests.browser.screenshots import around
 from rocket_assets_tests.daemon import Home, Homes
 
 if TYPE_CHECKING:
     from playwright.sync_api import FloatRect, Locator, Page
+
+    from rocket_assets_tests.browser.conftest import NewPage
 
 pytestmark = pytest.mark.slow
 
@@ -118,12 +121,6 @@ def open_day(page: Page, ui: Interface, asset: str, day: str) -> None:
     page.get_by_text("Metadata", exact=True).wait_for()
 
 
-def test_the_graph_shows_every_asset_and_an_edge_for_every_dependency(page: Page, ui: Interface) -> None:
-    boxes = in_the_graph(page, ui)
-    dependencies = {(dep.asset_key.to_user_string(), name) for name, spec in SPECS.items() for dep in spec.deps}
-    assert edges(page, boxes) == dependencies
-
-
 def test_a_backfill_launched_by_clicking_brings_its_days(page: Page, ui: Interface) -> None:
     page.goto(f"{ui.url}/assets/launches")
     button(page, "Materialize…").click()
@@ -152,7 +149,8 @@ def test_the_page_of_a_day_shows_its_pictures_without_a_click_and_its_table(page
     entries = ui.home.archive.read_manifest(date.fromisoformat(DAY)).entries
     rows = page.get_by_role("table").last.get_by_role("row")
     assert [rows.filter(has_text=entry.file or "").count() for entry in entries] == [1] * 5
-    keep(page, "day.png")
+    day = around({"x": 240, "y": 0, "width": 1040, "height": 0}, pictures.nth(1).bounding_box(), margin=0)
+    screenshots.keep(page, "day.png", day)
 
 
 @pytest.mark.parametrize("asset", sorted({asset for asset, _ in CHECKS}))
@@ -166,3 +164,14 @@ def test_the_checks_of_an_asset_are_shown(page: Page, ui: Interface, asset: str)
         page.get_by_text("About", exact=True).wait_for()
     if SPECS[asset].partitions_def:
         assert page.get_by_text("Succeeded", exact=True).count() == len(names)
+
+
+def test_the_graph_shows_every_asset_and_an_edge_for_every_dependency(new_page: NewPage, ui: Interface) -> None:
+    page = new_page(viewport={"width": 2200, "height": 1000})
+    boxes = in_the_graph(page, ui)
+    dependencies = {(dep.asset_key.to_user_string(), name) for name, spec in SPECS.items() for dep in spec.deps}
+    assert edges(page, boxes) == dependencies
+    if screenshots.folder():
+        of_days_or_months = sum(spec.partitions_def is not None for spec in SPECS.values())
+        page.get_by_text("100% filled").nth(of_days_or_months - 1).wait_for(timeout=_LONG)
+        screenshots.keep(page, "asset-graph.png", around(*boxes.values(), margin=30))

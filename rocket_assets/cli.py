@@ -27,7 +27,7 @@ from rich.console import Console
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
-from rocket_assets.gallery_server import INDEX, WHAT_MAKES_IT, GalleryServer
+from rocket_assets.gallery.server import WHAT_MAKES_IT, GalleryServer
 from rocket_assets.launches import days_between
 from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
@@ -308,12 +308,14 @@ def _serve_gallery(storage: Storage, port: int, command: Sequence[str]) -> None:
 def _has_gallery(uri: str) -> bool:
     # Who looks into a folder that is not there does not make it.
     is_there = "://" in uri or Path(uri).expanduser().is_dir()
-    return is_there and Storage(uri, create=False).find(INDEX) is not None
+    return is_there and Storage(uri, create=False).find(keys.GALLERY_INDEX) is not None
 
 
 def _show_gallery(settings: Settings, only_print: bool) -> None:
     storage = Storage(settings.storage, create=False)
-    address = f"{settings.gallery_url}{INDEX}" if settings.gallery_url else storage.address(INDEX)
+    address = (
+        f"{settings.gallery_url}{keys.GALLERY_INDEX}" if settings.gallery_url else storage.address(keys.GALLERY_INDEX)
+    )
     click.echo(address)
     if not settings.gallery_url and "://" in settings.storage:
         click.echo(f"To look at it: {_called()} gallery --port 3001")

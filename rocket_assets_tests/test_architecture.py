@@ -42,7 +42,7 @@ FLOORS = (
     ("rocket_assets.gallery.cards",),
     ("rocket_assets.gallery.licences",),
     ("rocket_assets.months",),
-    ("rocket_assets.archive", "rocket_assets.gallery_server"),
+    ("rocket_assets.archive", "rocket_assets.gallery.server"),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),
     ("rocket_assets.launches", "rocket_assets.network", "rocket_assets.storage", "rocket_assets.progress"),
     ("rocket_assets.documents", "rocket_assets.settings", "rocket_assets.precision"),

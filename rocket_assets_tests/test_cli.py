@@ -625,7 +625,7 @@ def test_where_there_is_no_gallery_yet_it_is_said_what_makes_it_and_nothing_is_m
     for uri in ("data", "memory://"):
         done = command("gallery", ROCKET_ASSETS_STORAGE=uri)
         assert done.returncode == 1
-        assert done.stderr.startswith(f"Error: There is no gallery in {uri} yet. Materialize launch_gallery and then ")
+        assert done.stderr.startswith(f"Error: There is no gallery in {uri} yet. `rocket-assets backfill` makes it")
     assert list(tmp_path.iterdir()) == []
 
 

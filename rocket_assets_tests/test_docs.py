@@ -189,7 +189,7 @@ def test_make_gallery_says_that_it_is_that_of_the_demo_where_there_is_no_other(m
 def test_make_gallery_says_what_makes_one_where_there_is_none(make: Make) -> None:
     done = make("gallery")
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: There is no gallery in data yet. Materialize launch_gallery")
+    assert done.stderr.startswith("Error: There is no gallery in data yet. `rocket-assets backfill`")
 
 
 def test_make_names_the_launch_of_the_story() -> None:

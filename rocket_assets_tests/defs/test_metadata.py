@@ -79,6 +79,16 @@ def test_no_more_than_six_pictures_of_a_day_are_in_dagsters_records(
     assert all(len(text) < 1000 for text in shown)
 
 
+def test_previews_are_a_small_part_of_dagsters_records_also_where_each_day_has_a_launch(project: Project) -> None:
+    """Of all of spaceflight, one day in four has a launch: there they are a fourth of this part."""
+    runs = project.bring_both("2024-12-01", "2024-12-14")
+    log = sum(len(dg.serialize_value(entry)) for run in runs for entry in project.instance.all_logs(run.run_id))
+    metadata = [record.metadata for record in project.recorded("launch_images").values()]
+    shown = [markdown(value) for day in metadata for name, value in day.items() if name.startswith("picture ")]
+    assert len(shown) == 13
+    assert sum(map(len, shown)) < 0.25 * (log - sum(map(len, shown)))
+
+
 def test_a_launch_named_like_markdown_is_shown_as_text(storage: Storage, instance: dg.DagsterInstance) -> None:
     name = "![x](javascript:alert(1)) <script>alert(1)</script> | *B*"
     picture = draw("falcon_9.png")

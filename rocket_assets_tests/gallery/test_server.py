@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rocket_assets import storage as keys
-from rocket_assets.gallery_server import GalleryServer
+from rocket_assets.gallery.server import GalleryServer
 from rocket_assets.images import FORMATS
 from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, SECRET, Fault
@@ -175,7 +175,7 @@ def test_where_there_is_no_gallery_yet_its_address_says_what_makes_it(storage: S
     with GalleryServer(storage) as server:
         status, body, _ = asked(server, "/gallery/index.html")
         assert status == 404
-        assert body.startswith(f"There is no gallery in {storage.uri} yet. Materialize launch_gallery".encode())
+        assert body.startswith(f"There is no gallery in {storage.uri} yet. `rocket-assets backfill`".encode())
         storage.write("gallery/index.html", b"here")
         assert asked(server, "/gallery/index.html")[0] == 200
 

@@ -25,10 +25,7 @@ from rocket_assets import storage as keys
 from rocket_assets.errors import Missing, StorageFailed
 from rocket_assets.storage import Storage
 
-INDEX = keys.GALLERY_INDEX
-"""The page at which one begins."""
-
-WHAT_MAKES_IT = "Materialize launch_gallery and then gallery_index in the Dagster UI, and it is there."
+WHAT_MAKES_IT = "`rocket-assets backfill` makes it of the days that it brings, and the sensor views_follow by itself."
 
 _HOST = "127.0.0.1"
 _OUR_NAMES = (_HOST, "localhost")
@@ -136,14 +133,14 @@ class _Listener(ThreadingHTTPServer):
     def answer(self, path: str, known: str) -> _Answer:
         """What is at a path, but for what a client has already, by its tags."""
         if path in ("/", "/gallery", "/gallery/"):
-            return _told(HTTPStatus.FOUND, "The gallery.", Location=f"/{INDEX}")
+            return _told(HTTPStatus.FOUND, "The gallery.", Location=f"/{keys.GALLERY_INDEX}")
         # No key of ours has a letter that an address would write in another way.
         key = path.removeprefix("/")
         try:
             return self._stored(key, known) if _SERVED.fullmatch(key) else _told(HTTPStatus.NOT_FOUND, "Not here.")
         except Missing:
             none = f"There is no gallery in {self.storage.uri} yet. {WHAT_MAKES_IT}"
-            return _told(HTTPStatus.NOT_FOUND, none if key == INDEX else "Not here.")
+            return _told(HTTPStatus.NOT_FOUND, none if key == keys.GALLERY_INDEX else "Not here.")
         except StorageFailed as error:
             return _told(HTTPStatus.BAD_GATEWAY, str(error))
 

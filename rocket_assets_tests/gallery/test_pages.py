@@ -400,3 +400,20 @@ def test_a_tally_in_words() -> None:
 
 def test_the_sources_of_a_page_have_one_digest() -> None:
     assert re.fullmatch("[0-9a-f]{64}", sources())
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["ink", "soft", "link", "success", "partial-failure", "failure", "open"])
+@pytest.mark.parametrize("ground", ["paper", "mat"])
+def test_every_colour_of_a_text_can_be_read_on_its_ground(scheme: int, name: str, ground: str) -> None:
+    """By the contrast that WCAG wants of small text."""
+    block = re.findall(r":root \{(.*?)\}", style_sheet([]), re.DOTALL)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    darker, lighter = sorted(_luminance(colours[one]) for one in (name, ground))
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5

@@ -45,7 +45,7 @@ _DECODING = threading.Semaphore(2)
 
 _LARGE = threading.Lock()
 _LARGE_PIXELS = 20_000_000
-_THINNED = 2
+_THINNED = 3
 
 # A damaged picture makes Pillow's decoders raise almost anything; for us each of these means the same.
 _UNDECODABLE = (

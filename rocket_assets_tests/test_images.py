@@ -308,8 +308,8 @@ def test_a_thumbnail_of_the_largest_picture_never_copies_it_whole(mode: str, byt
         print(most() - before)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    # Beside it stands one that is half as wide and high, for a while twice.
-    assert int(done.stdout) < 9400 * 9400 * (bytes_a_pixel + 2.5)
+    # Beside it stands one that is a third as wide and high, for a while twice.
+    assert int(done.stdout) < 9400 * 9400 * (bytes_a_pixel + 1.5)
 
 
 def test_a_thumbnail_of_what_is_no_picture_is_refused() -> None:

@@ -186,6 +186,11 @@ class Backfill:
         made_of = {month_of(date.fromisoformat(day)) for day in recorded}
         return sorted({month_of(day) for day in days} & made_of)
 
+    def made_months(self, days: Iterable[date], asset: str) -> list[date]:
+        """The months of these days that have been made."""
+        made = self._instance.get_materialized_partitions(dg.AssetKey(asset))
+        return [month for month in self.months(days) if month.isoformat() in made]
+
     def missing_months(self, months: Sequence[date], asset: str, storage: Storage) -> list[date]:
         """Of these months, those that were not made for the days recorded now, or whose file is not in the storage."""
         asset_key, names = dg.AssetKey(asset), [month.isoformat() for month in months]

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
@@ -29,6 +29,7 @@ from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
 from rocket_assets.gallery.server import WHAT_MAKES_IT, GalleryServer
 from rocket_assets.launches import days_between
+from rocket_assets.months import month_of
 from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
 from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, GALLERY_URL, START_DATE, Setting, Settings
@@ -236,6 +237,11 @@ def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: 
     mended = mend(
         archive, problems, lambda launches, pictures: outcomes.append(_bring(home, launches, pictures)), level=level
     )
+    # Of a month in which something is still damaged, what was made of it before is better.
+    spoiled = {month_of(day) for problem in mended.left for day in problem.days}
+    days = {day for problem in problems for day in problem.days if month_of(day) not in spoiled}
+    if days and not any(outcome.interrupted for outcome in outcomes):
+        outcomes.append(_make_again(home, days))
     failed = any(outcome.failures for outcome in outcomes)
     for outcome in outcomes:
         _list_failures(outcome)
@@ -270,6 +276,18 @@ def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Ou
         outcome = Backfill(instance, tally.add, tally.say).bring(wanted)
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
     return outcome
+
+
+def _make_again(home: Path, days: Collection[date]) -> Outcome:
+    """Make what there is of the months of these days: made while a picture was damaged, it does not show it."""
+    from rocket_assets.backfill import MONTHLY, Backfill, records
+
+    tally = Tally()
+    with records(home) as instance:
+        work = Backfill(instance, tally.add, tally.say)
+        wanted = {asset: work.made_months(days, asset) for asset in MONTHLY}
+        with tally.show_months(wanted):
+            return work.make(wanted, index=bool(wanted["launch_gallery"]))
 
 
 @main.command()

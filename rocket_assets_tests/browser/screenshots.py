@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _SCALE = 2
 
+_GROUNDS = [bytes.fromhex(colour) for colour in ("ffffff", "000000", "f7f8f9", "fbfaf8", "131312")]
+"""What pages are painted on, to be met exactly."""
+
+_NEARLY = 6
+
 
 def folder() -> Path | None:
     """Where pictures go, if any are taken."""
@@ -34,8 +39,15 @@ def keep(page: Page, name: str, clip: FloatRect | None = None) -> None:
     part: dict[str, Any] = {"clip": clip, "full_page": True} if clip else {}
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide", **part))).convert("RGB")
     # As many colours as a palette holds are enough if they are dithered, and need a third of the bytes.
-    palette = taken.quantize(method=Image.Quantize.MEDIANCUT, kmeans=2)
+    palette = taken.quantize(256 - len(_GROUNDS), Image.Quantize.MEDIANCUT, kmeans=2)
+    palette.putpalette([*(palette.getpalette() or ()), *b"".join(_GROUNDS)])
     taken.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(into / name, optimize=True)
+
+
+def _exact(colour: bytes) -> bytes:
+    """A colour, or the one of the grounds that it nearly is."""
+    near = (ground for ground in _GROUNDS if all(abs(a - b) <= _NEARLY for a, b in zip(ground, colour, strict=True)))
+    return next(near, colour)
 
 
 def around(*boxes: FloatRect | None, margin: float = 0) -> FloatRect:

@@ -45,12 +45,19 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
     )
 
 
-def _with_their_source(*assets: dg.AssetsDefinition | dg.AssetSpec) -> Sequence[Any]:
+def _with_their_source(*specs_and_assets: dg.AssetSpec | dg.AssetsDefinition) -> Sequence[Any]:
     """Let the UI show where each asset is written."""
     with warnings.catch_warnings():
         # In beta since 2024.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return dg.with_source_code_references(assets)
+        # Dagster finds by itself where a function is written, and not where a spec is.
+        where = dg.LocalFileCodeReference(file_path=str(assets.__file__), line_number=1)
+        written = {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[where])}
+        given = [
+            each.merge_attributes(metadata=written) if isinstance(each, dg.AssetSpec) else each
+            for each in specs_and_assets
+        ]
+        return dg.with_source_code_references(given)
 
 
 defs = definitions(SETTINGS)

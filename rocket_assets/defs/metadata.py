@@ -13,7 +13,7 @@ import dagster as dg
 from rocket_assets import storage as keys
 from rocket_assets.archive import ImageDay, Manifest
 from rocket_assets.defs.environment import SETTINGS
-from rocket_assets.errors import RocketAssetsError, shown
+from rocket_assets.errors import RocketAssetsError
 from rocket_assets.gallery.site import MadeIndex, MadeMonth
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchDay
@@ -41,7 +41,7 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
                 "precision": launch.precision or "",
                 "status": launch.status or "",
                 "rocket": launch.rocket or "",
-                "picture": shown(launch.image.url) if launch.image else "",
+                "pad": launch.pad or "",
             }
         )
         for launch in brought.launches
@@ -55,7 +55,7 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
         "api_requests": dg.MetadataValue.int(brought.requests),
         "changed": dg.MetadataValue.bool(changed),
         **_table("table", table),
-        **_pages("pages of the launches", brought.launches),
+        **_pages("at the Launch Library", brought.launches),
         "gallery": place(storage, keys.gallery_page_key(brought.day)),
         "path": dg.MetadataValue.path(storage.address(keys.launches_key(brought.day))),
         "source": dg.MetadataValue.url(brought.source),
@@ -193,7 +193,7 @@ def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.Metadat
     pictured = [(entry, picture) for entry in manifest.entries if (picture := entry.picture)]
     for entry, picture in pictured[:MAX_PREVIEWS]:
         name, credit = _plain(entry.launch_name), _plain(entry.credit or "credit unknown")
-        around = f"![{name}](data:image/webp;base64,)\n\n{name} ({credit})"
+        around = f"![{name}](data:image/webp;base64,)\n\n{name}\n\n{credit}"
         try:
             # Of four letters of base64, each holds six bits.
             small = library.preview(picture, (INLINE - len(around)) // 4 * 3)

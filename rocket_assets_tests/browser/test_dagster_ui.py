@@ -201,7 +201,7 @@ def test_the_link_to_the_gallery_leads_to_the_month(page: Page, ui: Interface, a
 def test_each_launch_of_a_day_links_to_its_page_at_the_api(page: Page, ui: Interface) -> None:
     launches = ui.home.archive.read_launches(date.fromisoformat(DAY))
     open_partition(page, ui, "launches", DAY)
-    links = page.get_by_role("row", name="pages of the launches").get_by_role("link")
+    links = page.get_by_role("row", name="at the Launch Library").get_by_role("link")
     links.first.wait_for()
     addresses = [link.get_attribute("href") for link in links.all()]
     assert addresses == [launch.api_page for launch in launches]

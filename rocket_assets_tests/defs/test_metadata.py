@@ -29,7 +29,7 @@ def test_a_day_shows_a_table_of_its_launches_and_small_previews_of_its_pictures(
     table = launches["table"]
     assert isinstance(table, dg.TableMetadataValue)
     assert table.records[0].data["NET"] == "2024-12-05 03:05:00Z"
-    assert set(table.records[0].data) == {"name", "NET", "precision", "status", "rocket", "picture"}
+    assert set(table.records[0].data) == {"name", "NET", "precision", "status", "rocket", "pad"}
     assert launches["path"].value == project.storage.address(launches_key(date(2024, 12, 5)))
     images = project.recorded("launch_images")["2024-12-05"].metadata
     previews = [markdown(images[f"picture {number}"]) for number in range(1, 6)]
@@ -49,7 +49,7 @@ def test_a_day_links_to_its_page_in_the_gallery_and_to_the_api_page_of_each_laun
     launches, images = (project.recorded(asset)["2024-12-05"].metadata for asset in ("launches", "launch_images"))
     page = project.storage.address("gallery/2024/2024-12.html")
     assert (launches["gallery"].value, images["gallery"].value) == (page, page)
-    links = re.findall(r"\[([^]]+)\]\(([^)]+)\)", markdown(launches["pages of the launches"]))
+    links = re.findall(r"\[([^]]+)\]\(([^)]+)\)", markdown(launches["at the Launch Library"]))
     rows = [launch.row for launch in project.archive.read_launches(date(2024, 12, 5))]
     assert links == [(row["name"], row["url"]) for row in rows]
 

@@ -28,10 +28,13 @@ from typing import Literal
 
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError
+from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import days_between
+from rocket_assets.months import month_of, read_month
 from rocket_assets.storage import Storage
+from rocket_assets.table import write_month
 
 How = Literal["before", "within"]
 """Before a step (a write, a copy, a delete), or within a write of something new, when half of its bytes are there."""
@@ -72,7 +75,7 @@ class Work:
         return [sys.executable, "-m", __name__, "once", *self.arguments, str(folder)]
 
     def do(self, storage: Storage, workers: int = 2) -> list[str]:
-        """Bring the launches and then the pictures, and say what went wrong."""
+        """Bring the launches and then the pictures, make their months of them, and say what went wrong."""
         archive, days, errors = Archive(storage), list(days_between(self.first, self.last)), list[str]()
         with LaunchLibrary(self.url, backoff=0) as library:
             for day in library.days(self.first, self.last + timedelta(days=1)):
@@ -82,7 +85,18 @@ class Work:
                     errors.append(f"{day.day}: {error}")
         with ImageLibrary(storage, api_url=self.url, workers=workers, backoff=0) as pictures:
             errors += [f"{day.day}: {day.error}" for day in archive.bring_images(days, pictures) if day.error]
-        return errors
+        return errors or self._make(storage, archive, sorted({month_of(day) for day in days}))
+
+    def _make(self, storage: Storage, archive: Archive, months: list[date]) -> list[str]:
+        gallery = Gallery(storage)
+        try:
+            for month in [read_month(archive, first) for first in months]:
+                gallery.make_month(month)
+                write_month(storage, month)
+            gallery.make_index()
+        except RocketAssetsError as error:
+            return [str(error)]
+        return []
 
     def begin(self, folder: Path, how: How = "before", at: int = 0) -> Child:
         """Do it in a process of its own, which kills itself at its n-th step or write of something new, if at any."""

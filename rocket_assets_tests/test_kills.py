@@ -285,11 +285,11 @@ def test_a_command_that_was_killed_at_a_system_call_goes_on_where_it_was(
     """Of some thousand calls, the most of them Dagster's, some that lie far from one another."""
     whole = tmp_path / "whole"
     calls = calls_of(BACKFILL, whole, of_command(library, whole / "home", whole / "data"))
-    stored = [call for call in calls if re.match("data/(launches|pool|images)/", call.path)]
+    stored = [call for call in calls if re.match("data/(launches|pool|images|gallery|table)/", call.path)]
     ours = [call for call in stored if call.number == 1 or call.name == "rename"]
     # A run's own database bears its id, which is another each time.
     dagsters = [call for call in calls if re.fullmatch(r"home/(?!.*[0-9a-f]{8}-).*\.db(-.*)?", call.path)]
-    chosen = [*ours[5::12], *dagsters[100 :: len(dagsters) // 6]]
+    chosen = [*ours[5::16], *dagsters[100 :: len(dagsters) // 6]]
 
     def is_killed(call: Call) -> bool:
         folder = tmp_path / str(call).replace("/", "-")
@@ -560,6 +560,11 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
             homes.stopping.set()
 
 
+def brought(stored: dict[str, bytes]) -> dict[str, bytes]:
+    """What a backfill of days brings; gallery and table follow later, by a sensor."""
+    return {key: body for key, body in stored.items() if not key.startswith((keys.GALLERY, keys.TABLE))}
+
+
 @slow
 @pytest.mark.parametrize("killed", ["the run", "the daemon and all with it"])
 def test_of_a_backfill_in_the_ui_that_is_killed_what_was_finished_is_recorded_and_the_rest_is_tried_again(
@@ -574,7 +579,7 @@ def test_of_a_backfill_in_the_ui_that_is_killed_what_was_finished_is_recorded_an
     assert first.status == dg.DagsterRunStatus.FAILURE
     assert [run.status for run in again] == [dg.DagsterRunStatus.SUCCESS]
     assert [run.parent_run_id for run in again] == [first.run_id]
-    assert story.after == story.expected
+    assert brought(story.after) == brought(story.expected)
     assert [problem for part in verify(story.home.archive, level="full") for problem in part.problems] == []
     (backfill,) = story.home.instance.get_backfills()
     assert backfill.status.value == "COMPLETED_SUCCESS"

@@ -28,10 +28,20 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
-from rocket_assets.defs.assets import LOOK_OF, MONTHS_PER_RUN, POOL, gallery_index, launch_gallery, launch_images
+from rocket_assets.defs.assets import (
+    MONTHS_PER_RUN,
+    POOL,
+    RECIPE_OF,
+    gallery_index,
+    launch_gallery,
+    launch_images,
+    launches,
+)
 from rocket_assets.defs.conditions import index_is_behind, months_behind
+from rocket_assets.defs.partitions import months
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE, tags_for_range
 from rocket_assets.errors import StorageFailed
+from rocket_assets.gallery.summaries import read_summaries
 from rocket_assets.launches import days_between
 from rocket_assets.months import last_day, month_of, next_month
 from rocket_assets.storage import Storage
@@ -181,29 +191,33 @@ class Backfill:
         return self._until_ctrl_c(wanted, partial(self._make, index=index))
 
     def months(self, days: Iterable[date]) -> list[date]:
-        """The months of these days, by their first days, of which at least one day has its pictures on record."""
-        recorded = self._instance.get_materialized_partitions(launch_images.key)
+        """The months of these days, by their first days, of which at least one day has its launches on record."""
+        recorded = self._instance.get_materialized_partitions(launches.key)
         made_of = {month_of(date.fromisoformat(day)) for day in recorded}
-        return sorted({month_of(day) for day in days} & made_of)
+        return sorted({month_of(day) for day in days if months.has_partition_key(str(month_of(day)))} & made_of)
 
     def made_months(self, days: Iterable[date], asset: str) -> list[date]:
         """The months of these days that have been made."""
         made = self._instance.get_materialized_partitions(dg.AssetKey(asset))
         return [month for month in self.months(days) if month.isoformat() in made]
 
-    def missing_months(self, months: Sequence[date], asset: str, storage: Storage) -> list[date]:
+    def missing_months(self, firsts: Sequence[date], asset: str, storage: Storage) -> list[date]:
         """Of these months, those that were not made for the days recorded now, or whose file is not in the storage."""
-        asset_key, names = dg.AssetKey(asset), [month.isoformat() for month in months]
-        behind = months_behind(self._instance, launch_images.key, asset_key, LOOK_OF[asset_key], names)
+        asset_key, names = dg.AssetKey(asset), [month.isoformat() for month in firsts]
+        recipe = RECIPE_OF[asset_key]
+        behind = months_behind(self._instance, launches.key, launch_images.key, asset_key, recipe, names)
         is_table = asset == "launch_table"
         keys_of = (keys.table_key,) if is_table else (keys.gallery_page_key, keys.gallery_summary_key)
         stored = {found.key for found in storage.list(keys.TABLE if is_table else keys.GALLERY)}
-        return [month for month in months if str(month) in behind or not stored >= {key(month) for key in keys_of}]
+        damaged = set[date]() if is_table else set(read_summaries(storage)[1])
+        there = {month for month in firsts if stored >= {key(month) for key in keys_of}} - damaged
+        return [month for month in firsts if str(month) in behind or month not in there]
 
     def is_index_missing(self, storage: Storage) -> bool:
         """Whether the index was not made for the months that are recorded now, or is not in the storage."""
         is_behind = index_is_behind(self._instance, launch_gallery.key, gallery_index.key)
-        return is_behind or not storage.find(keys.GALLERY_INDEX)
+        are_there = bool(self._instance.get_materialized_partitions(launch_gallery.key))
+        return is_behind or (are_there and not storage.find(keys.GALLERY_INDEX))
 
     def _until_ctrl_c(
         self, wanted: Mapping[str, Sequence[date]], work: Callable[[Outcome, threading.Event], None]

@@ -75,6 +75,8 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except WrongSetting as error:
             _stop(WRONG_USE, str(error))
+        except KeyboardInterrupt:
+            _stop(INTERRUPTED, "Stopped by Ctrl-C. Everything written is whole.")
         except RocketAssetsError as error:
             _stop(FAILED, f"{error} {error.advice}")
 
@@ -115,12 +117,8 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records
     from rocket_assets.defs.partitions import days as partitions
 
-    chosen = [name.strip() for name in assets.split(",")]
-    if not set(chosen) <= {*DAILY, *MONTHLY}:
-        fits = ", ".join((*DAILY, *MONTHLY))
-        raise click.UsageError(f"--assets is {assets!r}; what fits is one of {fits}, or several with commas.")
-    brought = [name for name in DAILY if name in chosen]
-    made = [name for name in MONTHLY if name in chosen]
+    brought, made = _chosen(assets, DAILY), _chosen(assets, MONTHLY)
+    _refuse_others(assets, (*DAILY, *MONTHLY))
     for day in (start, end):
         if not partitions.has_partition_key(day.isoformat()):
             first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
@@ -140,8 +138,13 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         left = outcome.not_standing
         # Days that stood before this are not missing, however much they are to be brought again.
         are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in brought[-1:])
-        views = None if outcome.interrupted else _make(work, tally, made, days, storage, only_missing=only_missing)
-    _report(outcome, tally, Archive(storage))
+        views = (
+            None if outcome.interrupted else _make(work, tally, made, days, storage, outcome if only_missing else None)
+        )
+    if any(wanted.values()):
+        _report(outcome, tally, Archive(storage))
+    elif not (views and (any(views.wanted.values()) or views.failures)):
+        _report_nothing(only_missing=only_missing)
     if views:
         _report_views(views, storage)
     if left:
@@ -156,12 +159,32 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         sys.exit(FAILED)
 
 
+def _chosen(assets: str, among: Sequence[str]) -> list[str]:
+    return [name for name in among if name in _names(assets)]
+
+
+def _refuse_others(assets: str, known: Sequence[str]) -> None:
+    if not _names(assets) or not _names(assets) <= set(known):
+        raise click.UsageError(
+            f"--assets is {assets!r}; what fits is one of {', '.join(known)}, or several with commas."
+        )
+
+
+def _names(assets: str) -> set[str]:
+    return {name.strip() for name in assets.split(",")} - {""}
+
+
 def _make(
-    work: Backfill, tally: Tally, assets: Sequence[str], days: Sequence[date], storage: Storage, *, only_missing: bool
+    work: Backfill, tally: Tally, assets: Sequence[str], days: Sequence[date], storage: Storage, came: Outcome | None
 ) -> Outcome:
-    """Make the months of these days, and the index of the gallery with it."""
-    months = work.months(days)
-    wanted = {asset: work.missing_months(months, asset, storage) if only_missing else months for asset in assets}
+    """Make the months of these days and the index of the gallery; or, when days came that were missing, what is."""
+    wanted = {asset: work.months(days) for asset in assets}
+    if came:
+        again = set(work.months(day for brought in came.wanted.values() for day in brought))
+        wanted = {
+            asset: sorted(again.union(work.missing_months(months, asset, storage)).intersection(months))
+            for asset, months in wanted.items()
+        }
     pages = wanted.get("launch_gallery")
     with tally.show_months(wanted):
         return work.make(wanted, index=pages is not None and (bool(pages) or work.is_index_missing(storage)))
@@ -525,9 +548,6 @@ class Tally:
 
 def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
     """Say what came, and what did not and why."""
-    if not any(outcome.wanted.values()):
-        click.echo("Nothing is missing: all of these days are recorded and stored.")
-        return
     if outcome.interrupted:
         click.echo("Stopped by Ctrl-C.")
     click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
@@ -555,11 +575,19 @@ def _report_views(views: Outcome, storage: Storage) -> None:
     """Say where what was made of the days is, and what could not be made and why."""
     if views.interrupted:
         click.echo("Stopped by Ctrl-C; the gallery and the table are not all made yet. The same command goes on.")
-    if views.wanted.get("launch_table"):
-        click.echo(f"Table:    {storage.address(keys.TABLE)}")
-    if views.wanted.get("launch_gallery"):
-        click.echo(f"Gallery:  {storage.address(keys.GALLERY_INDEX)}")
+    made = {asset: sum(name == asset for name, _ in views.recorded) for asset in views.wanted}
+    if made.get("launch_table"):
+        click.echo(f"Table:    {storage.address(keys.TABLE)} ({_count(made['launch_table'], 'month')} made)")
+    if made.get("launch_gallery"):
+        click.echo(f"Gallery:  {storage.address(keys.GALLERY_INDEX)} ({_count(made['launch_gallery'], 'month')} made)")
     _list_failures(views)
+
+
+def _report_nothing(*, only_missing: bool) -> None:
+    if only_missing:
+        click.echo("Nothing is missing: all of these days are recorded and stored, and so is what is made of them.")
+        return
+    _stop(FAILED, "No day of these months has its pictures on record: bring launches and launch_images first.")
 
 
 def _list_failures(outcome: Outcome) -> None:

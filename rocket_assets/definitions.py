@@ -20,7 +20,9 @@ def utc_now() -> datetime:
 
 
 def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.Definitions:
-    """The project with these settings; the days alone are those of the environment that it was imported in.
+    """The project with these settings.
+
+    The days, and how the gallery is made of them, are those of the environment that it was imported in.
 
     The clock is that of the sensors, and of the checks of today; inside an asset there is none.
     """
@@ -29,7 +31,7 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
             *(assets.library, assets.launches, assets.launch_images, assets.whole_archive),
             *(assets.launch_gallery, assets.launch_table, assets.gallery_index),
         ),
-        asset_checks=[checks.stored_days_are_whole, today_is_fresh(settings, clock, assets.GALLERY_LOOK)],
+        asset_checks=[checks.stored_days_are_whole, today_is_fresh(settings, clock, assets.GALLERY_RECIPE)],
         jobs=[jobs.bring_launches, jobs.verify_stored_days],
         schedules=[schedules.launches_around_today(settings), schedules.stored_days_each_night()],
         sensors=[

@@ -32,15 +32,19 @@ _FACTS: tuple[str, ...] = (
     "id",
     "name",
     "slug",
+    "url",
     "launch_designator",
     "net",
     "net_precision.id",
+    "net_precision.name",
     "tbddate",
     "tbdtime",
     "window_start",
     "window_end",
     "last_updated",
     "status.id",
+    "status.name",
+    "status.abbrev",
     "probability",
     "weather_concerns",
     "holdreason",
@@ -51,6 +55,8 @@ _FACTS: tuple[str, ...] = (
     "lsp_name",
     "rocket.configuration.full_name",
     "pad.name",
+    "pad.latitude",
+    "pad.longitude",
     "pad.location.name",
     "location",
     "mission.name",
@@ -256,6 +262,7 @@ class Launch:
         return (
             facts
             | {name: _text(self.row.get(name)) for name in _NAMES}
+            | {"family": self.family}
             | {"image": image and [image.url, image.credit, image.licence, image.licence_url]}
         )
 

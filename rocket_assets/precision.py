@@ -17,8 +17,8 @@ _TO_THE_MINUTE = (0, 1)
 _HOUR = 2
 
 # Not those of the machine's language.
-_MONTHS = ("January", "February", "March", "April", "May", "June")
-_MONTHS += ("July", "August", "September", "October", "November", "December")
+MONTHS = ("January", "February", "March", "April", "May", "June")
+MONTHS += ("July", "August", "September", "October", "November", "December")
 
 _PERIODS: dict[int, Callable[[datetime], str]] = {
     6: lambda net: f"in the week of {_day(net)}",
@@ -71,9 +71,12 @@ class Precision:
         return _PERIODS.get(self.id or 0, lambda net: f"around {_month(net)}")(net)
 
 
+DAY = Precision(5)
+
+
 def _day(net: datetime) -> str:
     return f"{net.day} {_month(net)}"
 
 
 def _month(net: datetime) -> str:
-    return f"{_MONTHS[net.month - 1]} {net.year}"
+    return f"{MONTHS[net.month - 1]} {net.year}"

@@ -96,7 +96,7 @@ _SCHEMA = Schema(
     ]
 )
 
-LOOK = digest([1, *(asdict(column) for column in COLUMNS)])[:16]
+RECIPE = digest([1, *(asdict(column) for column in COLUMNS)])[:16]
 """What decides how a table looks besides its days; who makes rows in another way raises the number."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

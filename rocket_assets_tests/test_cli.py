@@ -132,7 +132,9 @@ def test_the_months_of_its_days_are_made_with_the_index_of_the_gallery(command: 
         *("gallery/index.html", "gallery/next.html", "gallery/2024/2024-11.html", "gallery/2024/2024-12.html"),
         *("table/2024/2024-11.parquet", "table/2024/2024-12.parquet"),
     }
-    assert done.stdout.endswith(f"Table:    {data}/table\nGallery:  {data}/gallery/index.html\n")
+    assert done.stdout.endswith(
+        f"Table:    {data}/table (2 months made)\nGallery:  {data}/gallery/index.html (2 months made)\n"
+    )
 
 
 def test_only_missing_makes_what_is_not_there_or_not_of_these_days(command: Command, tmp_path: Path) -> None:
@@ -151,7 +153,13 @@ def test_only_missing_makes_what_is_not_there_or_not_of_these_days(command: Comm
     assert tree(data) == stored
     command("backfill", "2024-12-03", "2024-12-03", "--assets", "launches,launch_images")
     command(*again)
-    assert "3 of 31 days" in (data / "gallery/2024/2024-12.html").read_text()
+    assert "3 of the 31 days" in (data / "gallery/2024/2024-12.html").read_text()
+
+
+def test_months_of_which_no_day_was_brought_are_not_made(command: Command) -> None:
+    done = command("backfill", "2024-08-01", "2024-08-31", "--assets", "launch_gallery")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: No day of these months has its pictures on record: bring launches and")
 
 
 def test_what_is_made_of_days_can_be_left_out(command: Command, tmp_path: Path) -> None:

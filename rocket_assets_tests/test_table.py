@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from hypothesis import strategies as st
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive, Entry
+from rocket_assets.gallery.cards import cards
+from rocket_assets.gallery.licences import Licences
 from rocket_assets.images import ImageLibrary
-from rocket_assets.launches import Launch, Outcome, parse
+from rocket_assets.launches import Launch, Outcome, data_version, parse, read_row
 from rocket_assets.months import Month, Shown, read_month
 from rocket_assets.sample_library import catalogue
 from rocket_assets.sample_library.server import LibraryServer
@@ -337,3 +340,38 @@ def test_the_questions_of_the_readme_are_answered_as_the_launches_answer_them(
         credit: (len(set(shown)), len(shown)) for credit, shown in without.items()
     }
     assert without
+
+
+def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path of each text and number in a row."""
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, inner in named:
+        yield from _leaves(inner, (*path, name))
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield path
+
+
+def _with_another(row: dict[str, Any], path: tuple[str | int, ...]) -> dict[str, Any]:
+    other = copy.deepcopy(row)
+    holder: Any = other
+    for name in path[:-1]:
+        holder = holder[name]
+    value = holder[path[-1]]
+    holder[path[-1]] = f"{value}x" if isinstance(value, str) else value + 1
+    return other
+
+
+def test_what_a_table_or_a_card_says_of_a_launch_is_in_the_data_version_of_its_day() -> None:
+    """Or a corrected coordinate would never reach the file of its month."""
+    row = dict(catalogue.launches("http://here")[-1])
+    first, seen, unseen = parse(row, "here"), 0, []
+    for path in _leaves(row):
+        other = read_row(_with_another(row, path))
+        if not isinstance(other, Launch):
+            continue
+        says = [(saying(one), cards([Shown(one, None)], Licences(), {}, "2024-12")) for one in (first, other)]
+        seen += says[0] != says[1]
+        if says[0] != says[1] and data_version([first]) == data_version([other]):
+            unseen.append(path)
+    assert unseen == []
+    assert seen > 15

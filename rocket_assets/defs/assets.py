@@ -33,14 +33,14 @@ from rocket_assets.defs.runs import (
     refuse_to_skip,
     wait_for,
 )
-from rocket_assets.errors import RocketAssetsError, Unavailable
-from rocket_assets.gallery.site import Gallery, look_of
+from rocket_assets.errors import Damaged, NotAPicture, RocketAssetsError, Unavailable
+from rocket_assets.gallery.site import Gallery, recipe_of
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import data_version
 from rocket_assets.months import Month, read_month
 from rocket_assets.storage import Storage
-from rocket_assets.table import LOOK as TABLE_LOOK
+from rocket_assets.table import RECIPE as TABLE_RECIPE
 from rocket_assets.table import write_month
 
 Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.AssetCheckResult]
@@ -84,11 +84,11 @@ def daily_asset(
     return define
 
 
-def monthly_asset(*, look: str, **attributes: Any) -> Callable[[Callable[..., Events]], dg.AssetsDefinition]:
+def monthly_asset(*, recipe: str, **attributes: Any) -> Callable[[Callable[..., Events]], dg.AssetsDefinition]:
     """An asset that has a partition for each month, is made of the days of both daily assets, and follows them.
 
     Args:
-        look: what decides how a month looks besides its days; when it is another, all months are made again.
+        recipe: what decides how a month is made of its days; when it is another, all months are made again.
         attributes: what else Dagster is to know.
     """
 
@@ -102,7 +102,7 @@ def monthly_asset(*, look: str, **attributes: Any) -> Callable[[Callable[..., Ev
                 deps=[
                     dg.AssetDep(asset, partition_mapping=days_of_each_month()) for asset in (launches, launch_images)
                 ],
-                automation_condition=_by_itself(DaysMovedOn(launch_images.key, look)),
+                automation_condition=_by_itself(DaysMovedOn(launches.key, launch_images.key, recipe)),
                 group_name=GROUP,
                 owners=OWNERS,
                 **attributes,
@@ -134,7 +134,8 @@ whole_archive = dg.AssetSpec(
     "archive",
     deps=["launch_images"],
     description="All that is stored, in the folder or bucket of ROCKET_ASSETS_STORAGE: the days of launches, their "
-    "pictures, and the pool. A night's check looks whether a sample of it still holds.",
+    "pictures, the pool, and what is made of them. A night's check looks whether a sample of the days still holds, and "
+    "three others whether it is of today.",
     group_name=GROUP,
     owners=OWNERS,
     kinds={"file"},
@@ -233,11 +234,11 @@ def launch_images(
         raise failed_days(context, errors)
 
 
-GALLERY_LOOK = look_of(SETTINGS.gallery_licences)
+GALLERY_RECIPE = recipe_of(SETTINGS.gallery_licences)
 
 
 @monthly_asset(
-    look=GALLERY_LOOK,
+    recipe=GALLERY_RECIPE,
     kinds={"html"},
     metadata={
         "layout": dg.MetadataValue.text("gallery/<year>/<month>.html, and gallery/thumbnails/ beside it"),
@@ -257,13 +258,13 @@ def launch_gallery(
         made = gallery.make_month(month)
         for sentence in made.unreadable:
             context.log.warning(sentence)
-        return Made(made.version, metadata.of_gallery_month(made, month, storage))
+        return Made(made.version, metadata.of_gallery_month(made, month, storage), is_whole=not made.unreadable)
 
-    yield from _made(context, storage, GALLERY_LOOK, make)
+    yield from _made(context, storage, GALLERY_RECIPE, make)
 
 
 @monthly_asset(
-    look=TABLE_LOOK,
+    recipe=TABLE_RECIPE,
     kinds={"parquet"},
     metadata={
         "dagster/column_schema": metadata.columns(),
@@ -281,7 +282,7 @@ def launch_table(context: dg.AssetExecutionContext, storage: dg.ResourceParam[St
         made = write_month(storage, month)
         return Made(made.version, metadata.of_table_month(made, month, storage))
 
-    yield from _made(context, storage, TABLE_LOOK, make)
+    yield from _made(context, storage, TABLE_RECIPE, make)
 
 
 @dg.asset(
@@ -308,37 +309,46 @@ def gallery_index(
         made = gallery.make_index()
     except RocketAssetsError as error:
         raise failure(error) from error
+    if made.damaged:
+        raise dg.Failure("\n".join(["The index stands, without some months.", *made.damaged]), allow_retries=False)
     return dg.MaterializeResult(
         metadata=metadata.of_gallery_index(made, storage), data_version=dg.DataVersion(f"{version}-{made.version}")
     )
 
 
-LOOK_OF = {launch_gallery.key: GALLERY_LOOK, launch_table.key: TABLE_LOOK}
-"""What decides how a month looks besides its days."""
+RECIPE_OF = {launch_gallery.key: GALLERY_RECIPE, launch_table.key: TABLE_RECIPE}
+"""What decides how a month is made of its days."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of a month: its version, and what the UI shows of it."""
+    """What was made of a month: its version, and what the UI shows of it.
+
+    What is not whole, because a picture could not be read, is recorded as made for no days, and so tried again.
+    """
 
     version: str
     metadata: Mapping[str, dg.MetadataValue]
+    is_whole: bool = True
 
 
 def _made(
-    context: dg.AssetExecutionContext, storage: Storage, look: str, make: Callable[[Month], Made]
+    context: dg.AssetExecutionContext, storage: Storage, recipe: str, make: Callable[[Month], Made]
 ) -> Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any]]:
     """Make the months of a run, and record each as soon as it is made; one that fails does not stop the others."""
     archive, errors = Archive(storage), dict[date, RocketAssetsError]()
     # Before anything is read: a day that comes meanwhile is then seen to be newer.
-    versions = versions_of_months(context.instance, launch_images.key, look, context.partition_keys)
+    versions = versions_of_months(context.instance, launches.key, launch_images.key, recipe, context.partition_keys)
     for first in days_to_bring(context):
         try:
             made = make(read_month(archive, first))
-        except RocketAssetsError as error:
+        except (Damaged, NotAPicture) as error:
             errors[first] = error
             continue
-        version = f"{versions[first.isoformat()]}-{made.version}"
+        except RocketAssetsError as error:
+            # What keeps one month from the storage would keep the next from it, too.
+            raise failure(error) from error
+        version = f"{versions[first.isoformat()]}-{made.version}" if made.is_whole else made.version
         yield recorded(context, first, data_version=version, metadata=made.metadata)
     if errors:
         raise failed_days(context, errors, "months")

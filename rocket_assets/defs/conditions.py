@@ -7,7 +7,7 @@ moment came, or whether the daemon was running. Which partitions a backfill is b
 condition says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -25,16 +25,15 @@ _COMMANDS_RUN = timedelta(hours=1)
 
 _MATERIALIZED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
+SOON = timedelta(minutes=30)
+"""How long what follows may take: usually two minutes, more where a server is slow."""
+
 _REST, _TRIED = timedelta(hours=6), timedelta(days=3)
 """How long after a run in vain another may begin, and how long after the launches came that goes on."""
 
 
-class MovedOn(dg.AutomationCondition[dg.AssetKey]):
-    """What a partition is made from is not what it was made from, and no run is making it, nor bringing what it needs.
-
-    A run waits for servers that do not answer, and fails after a quarter of an hour. Where one has ended in vain since
-    the upstream came, another begins after six hours, and so on for three days, or when the upstream comes again.
-    """
+class _Follows(dg.AutomationCondition[dg.AssetKey]):
+    """An asset follows its upstream by itself."""
 
     upstream: dg.AssetKey
 
@@ -53,10 +52,15 @@ class MovedOn(dg.AutomationCondition[dg.AssetKey]):
     @property
     def description(self) -> str:
         """What the UI says of it."""
-        return (
-            f"Its {self.upstream.to_user_string()} are not those that it was made for, and no run is making it or has "
-            "tried to"
-        )
+        upstream = self.upstream.to_user_string()
+        return f"Its {upstream} are not those that it was made for, and no run is making it or has tried to"
+
+
+class MovedOn(_Follows):
+    """What a partition is made from is not what it was made from, and no run is making it, nor bringing what it needs.
+
+    Where a run has ended in vain since the upstream came, another begins after six hours, or when it comes again.
+    """
 
     def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
         """The partitions that were not made for what their upstream is now, or not at all."""
@@ -77,34 +81,43 @@ class MovedOn(dg.AutomationCondition[dg.AssetKey]):
         under_way = self.under_way(instance, context.key, now)
         behind = self.behind(instance, context.key) - under_way
         if behind:
-            behind -= self._tried_in_vain(instance, context.key, behind, now)
+            behind -= self._resting(instance, context.key, behind, now)
         true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
             {key for key in behind if context.partitions_def and context.partitions_def.has_partition_key(key)}
         )
         return dg.AutomationResult(context, true_subset)
 
-    def _tried_in_vain(
-        self, instance: dg.DagsterInstance, key: dg.AssetKey, behind: set[str], now: datetime
-    ) -> set[str]:
+    def _resting(self, instance: dg.DagsterInstance, key: dg.AssetKey, behind: set[str], now: datetime) -> set[str]:
         """Of these partitions, those for which a run has begun since their upstream came, and that are to rest."""
         log = instance.event_log_storage
         begun = log.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, behind)
         if not begun:
             return set()
         came = self.came(instance, set(begun))
-        made = log.get_latest_storage_id_by_partition(key, _MATERIALIZED, set(begun))
-        # What was made then, and is behind all the same, is to look otherwise since.
-        tried = {each for each in begun if made.get(each, 0) < begun[each] > came[each]}
+        tried = {each for each in begun if begun[each] > came[each]}
         # Those that ended lately, and one that may have begun just now.
-        runs = _runs_of(instance, key, dg.RunsFilter(updated_after=now - _REST)) if tried else ()
-        resting = {partition for run in runs for partition in _days(run)}
-        lately = dg.AssetRecordsFilter(asset_key=self.upstream, after_timestamp=(now - _TRIED).timestamp())
-        first = instance.fetch_materializations(lately, limit=1, ascending=True).records if tried - resting else ()
-        return tried - {each for each in tried - resting if first and came[each] >= first[0].storage_id}
+        lately = instance.get_run_records(dg.RunsFilter(updated_after=now - _REST)) if tried else ()
+        ended = [record for record in lately if key in (record.dagster_run.asset_selection or ())]
+        return self.rests(instance, tried, came, ended, now)
+
+    def rests(
+        self,
+        instance: dg.DagsterInstance,
+        tried: set[str],
+        came: Mapping[str, int],
+        ended: Sequence[dg.RunRecord],
+        now: datetime,
+    ) -> set[str]:
+        """Of the partitions that were tried, those that are to rest, by the runs of them that ended lately."""
+        raise NotImplementedError
 
 
 class LaunchesMovedOn(MovedOn):
-    """The launches of a day are not those that its pictures were brought for."""
+    """The launches of a day are not those that its pictures were brought for.
+
+    A run waits for servers that do not answer, and fails after a quarter of an hour. It is begun again for three days
+    after the launches came: then a server has no picture to give.
+    """
 
     def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
         """Such days."""
@@ -112,76 +125,111 @@ class LaunchesMovedOn(MovedOn):
 
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
         """What runs of pictures, and commands, are still to bring."""
-        return _days_of_commands(instance, now) | _days_of_runs(instance, key)
+        return _days_of_commands(instance, now, {self.upstream, key}) | _partitions_of_runs(instance, key, now)
 
     def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
         """When the launches came."""
         return instance.event_log_storage.get_latest_storage_id_by_partition(self.upstream, _MATERIALIZED, partitions)
 
+    def rests(
+        self,
+        instance: dg.DagsterInstance,
+        tried: set[str],
+        came: Mapping[str, int],
+        ended: Sequence[dg.RunRecord],
+        now: datetime,
+    ) -> set[str]:
+        """Those of these runs, and those whose launches came more than three days ago."""
+        resting = {partition for record in ended for partition in _days(record.dagster_run)}
+        since = _first_since(instance, self.upstream, now - _TRIED) if tried - resting else None
+        return tried - {each for each in tried - resting if since is not None and came[each] >= since}
+
 
 class DaysMovedOn(MovedOn):
-    """The days of a month are not those that it was made for, or what decides how it looks is another.
+    """The days of a month are not those that it was made for, or what it is made by is another.
+
+    It asks nobody but the storage, and so is tried again for ever: every six hours.
 
     Args:
-        upstream: the daily asset.
-        look: what the version of a month is made of besides its days.
+        launches: the asset of the days.
+        images: the asset of their pictures.
+        recipe: what decides how a month is made of its days.
     """
 
-    look: str
+    launches: dg.AssetKey
+    recipe: str
 
-    def __init__(self, upstream: dg.AssetKey, look: str) -> None:
-        super().__init__(upstream)
-        self.look = look
+    def __init__(self, launches: dg.AssetKey, images: dg.AssetKey, recipe: str) -> None:
+        super().__init__(images)
+        self.launches, self.recipe = launches, recipe
+        self._since: datetime | None = None
 
     def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
         """Such months, of which at least one day has been brought."""
-        return months_behind(instance, self.upstream, key, self.look)
+        return months_behind(instance, self.launches, self.upstream, key, self.recipe)
 
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
-        """The months of the days that runs and commands are still to bring, and those that runs are still to make."""
-        days = _days_of_commands(instance, now) | _days_of_runs(instance, self.upstream)
-        return {month_of(day) for day in days} | _days_of_runs(instance, key)
+        """The months that runs are still to make, and those of the days that are still to be brought.
+
+        Pictures that are to follow launches of the last half hour are waited for, unless they were tried in vain.
+        """
+        self._since = self._since or now
+        days = _days_of_commands(instance, now) | _partitions_of_runs(instance, self.upstream, now)
+        days |= self._to_follow(instance, now)
+        return {month_of(day) for day in days} | _partitions_of_runs(instance, key, now)
+
+    def _to_follow(self, instance: dg.DagsterInstance, now: datetime) -> set[str]:
+        since = _first_since(instance, self.launches, now - SOON)
+        if since is None:
+            return set()
+        log = instance.event_log_storage
+        came = log.get_latest_storage_id_by_partition(self.launches, _MATERIALIZED, after_cursor=since - 1)
+        behind = days_behind(instance, self.launches, self.upstream, list(came))
+        planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        begun = log.get_latest_storage_id_by_partition(self.upstream, planned, behind) if behind else {}
+        return {day for day in behind if begun.get(day, 0) < came[day]}
 
     def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
-        """When the newest of a month's days came."""
-        days = instance.event_log_storage.get_latest_storage_id_by_partition(self.upstream, _MATERIALIZED)
+        """When the newest of a month's days came, or of their pictures."""
         newest = dict.fromkeys(partitions, 0)
-        for day, storage_id in days.items():
-            if (month := month_of(day)) in newest:
-                newest[month] = max(newest[month], storage_id)
+        for asset in (self.launches, self.upstream):
+            days = instance.event_log_storage.get_latest_storage_id_by_partition(asset, _MATERIALIZED)
+            for day, storage_id in days.items():
+                if (month := month_of(day)) in newest:
+                    newest[month] = max(newest[month], storage_id)
         return newest
 
+    def rests(
+        self,
+        instance: dg.DagsterInstance,
+        tried: set[str],
+        came: Mapping[str, int],
+        ended: Sequence[dg.RunRecord],
+        now: datetime,
+    ) -> set[str]:
+        """Those of the runs that failed, and of those that were begun since this was first asked and made another.
 
-class MonthsMovedOn(dg.AutomationCondition[dg.AssetKey]):
+        The latter are of another version of the project than this process, which has not been loaded anew. What was
+        made before that, by another recipe, is to be made at once.
+        """
+        resting = set[str]()
+        for record in ended:
+            is_made = record.dagster_run.status == dg.DagsterRunStatus.SUCCESS
+            if not is_made or (self._since and record.create_timestamp >= self._since):
+                resting |= _days(record.dagster_run)
+        return tried & resting
+
+
+class MonthsMovedOn(_Follows):
     """The months are not those that the index was made for, and no run is making it, or months.
 
     Where a run of it has failed since the months came, it rests for six hours.
     """
 
-    upstream: dg.AssetKey
-
-    def __init__(self, upstream: dg.AssetKey) -> None:
-        self.upstream = upstream
-
-    def get_label(self) -> str:
-        """What the UI calls it."""
-        return f"{self.upstream.to_user_string()} moved on"
-
-    @property
-    def name(self) -> str:
-        """What the code calls it."""
-        return f"{self.upstream.to_user_string()}_moved_on"
-
-    @property
-    def description(self) -> str:
-        """What the UI says of it."""
-        return f"Its months of {self.upstream.to_user_string()} are not those that it was made for"
-
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """Whether that is so."""
         instance, now = context.asset_graph_view.instance, context.evaluation_time
-        unfinished = dg.RunsFilter(statuses=UNFINISHED)
-        is_under_way = any(True for key in (context.key, self.upstream) for _ in _runs_of(instance, key, unfinished))
+        is_under_way = any(_unfinished_runs_of(instance, key, now) for key in (context.key, self.upstream))
         is_wanted = not is_under_way and self._is_to_be_made(instance, context.key, now)
         return dg.AutomationResult(context, context.candidate_subset if is_wanted else context.get_empty_subset())
 
@@ -200,29 +248,36 @@ def month_of(day: str) -> str:
 
 
 def versions_of_months(
-    instance: dg.DagsterInstance, upstream: dg.AssetKey, look: str, months: Sequence[str] | None = None
+    instance: dg.DagsterInstance,
+    launches: dg.AssetKey,
+    images: dg.AssetKey,
+    recipe: str,
+    months: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """What each month is to be made for now, as a digest: the versions of its days, and how it is to look.
+    """What each month is to be made for now, as a digest: its days, with their pictures, and how it is made of them.
 
     A month of which no day has been brought is not among them, unless it is asked for.
     """
-    days_of = {month: dict[str, str]() for month in months or ()}
+    days_of = {month: dict[str, list[str]]() for month in months or ()}
     firsts = [date.fromisoformat(month) for month in months or ()]
-    days = [str(day) for first in firsts for day in days_between(first, last_day(first))]
-    for day, version in _versions(instance, upstream, days if months else None).items():
-        days_of.setdefault(month_of(day), {})[day] = version
-    return {month: digest({"look": look, "days": days})[:16] for month, days in days_of.items()}
+    days = [str(day) for first in firsts for day in days_between(first, last_day(first))] if months else None
+    pictures = _versions(instance, images, days)
+    for day, version in _versions(instance, launches, days).items():
+        days_of.setdefault(month_of(day), {})[day] = [version, pictures.get(day, "")]
+    return {month: digest({"recipe": recipe, "days": days})[:16] for month, days in days_of.items()}
 
 
 def months_behind(
     instance: dg.DagsterInstance,
-    upstream: dg.AssetKey,
+    launches: dg.AssetKey,
+    images: dg.AssetKey,
     key: dg.AssetKey,
-    look: str,
+    recipe: str,
     months: Sequence[str] | None = None,
 ) -> set[str]:
     """The months, or those of these, that were not made for the days that they have now, or not at all."""
-    wanted, had = versions_of_months(instance, upstream, look, months), _versions(instance, key, months)
+    wanted = versions_of_months(instance, launches, images, recipe, months)
+    had = _versions(instance, key, months)
     return {month for month, version in wanted.items() if not had.get(month, "").startswith(f"{version}-")}
 
 
@@ -255,30 +310,49 @@ def _versions(
     return {partition: of_partition[DATA_VERSION] for partition, of_partition in tags.items()}
 
 
-def _days_of_runs(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
-    """What runs that have not ended, or not begun, are still to bring; months are among it by their first days.
+def _partitions_of_runs(instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
+    """What runs that have not ended, or not begun, are still to bring or to make.
 
     Dagster's own condition knows that, too, but by a status that it keeps of every day there is: after 25,000 days
     have come it takes more than a second to make that, for the few days that are asked about.
     """
     found = set[str]()
-    for run in _runs_of(instance, key, dg.RunsFilter(statuses=UNFINISHED)):
+    for run in _unfinished_runs_of(instance, key, now):
         found |= _days(run) - recorded_by(instance, run.run_id, key)
     return found
 
 
-def _runs_of(instance: dg.DagsterInstance, key: dg.AssetKey, which: dg.RunsFilter) -> Iterator[dg.DagsterRun]:
-    """Those of these runs that bring this asset; a job of ours that brings launches alone names no assets."""
-    runs = (record.dagster_run for record in instance.get_run_records(which))
-    return (run for run in runs if key in (run.asset_selection or ()))
+def _unfinished_runs_of(instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> list[dg.DagsterRun]:
+    """The runs that bring this asset; a job of ours that brings launches alone names no assets.
+
+    One of a command that has not moved for an hour was killed: nobody else would say so for a day.
+    """
+    records = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED))
+    return [
+        record.dagster_run
+        for record in records
+        if key in (record.dagster_run.asset_selection or ())
+        and not (COMMAND in record.dagster_run.tags and record.update_timestamp < now - _COMMANDS_RUN)
+    ]
 
 
-def _days_of_commands(instance: dg.DagsterInstance, now: datetime) -> set[str]:
-    """What commands are bringing."""
+def _first_since(instance: dg.DagsterInstance, asset: dg.AssetKey, moment: datetime) -> int | None:
+    """The storage id of the first record of an asset since a moment."""
+    since = dg.AssetRecordsFilter(asset_key=asset, after_timestamp=moment.timestamp())
+    first = instance.fetch_materializations(since, limit=1, ascending=True).records
+    return first[0].storage_id if first else None
+
+
+def _days_of_commands(
+    instance: dg.DagsterInstance, now: datetime, bringing: Set[dg.AssetKey] | None = None
+) -> set[str]:
+    """What commands are bringing, or those of them that bring one of these assets."""
     found, lately = set[str](), dg.RunsFilter(tags={COMMAND: "backfill"}, updated_after=now - _COMMANDS_RUN)
     for record in instance.get_run_records(lately):
-        start, _, end = record.dagster_run.tags.get(COMMANDS_DAYS, "").partition("..")
-        if end and (not record.dagster_run.is_finished or record.update_timestamp > now - _COMMANDS_GAP):
+        run = record.dagster_run
+        start, _, end = run.tags.get(COMMANDS_DAYS, "").partition("..")
+        is_one = bringing is None or run.asset_selection is None or bool(bringing & run.asset_selection)
+        if end and is_one and (not run.is_finished or record.update_timestamp > now - _COMMANDS_GAP):
             found |= _partitions(date.fromisoformat(start), date.fromisoformat(end))
     return found
 

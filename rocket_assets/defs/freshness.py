@@ -8,23 +8,26 @@ A sensor says what is found; in the UI they can be executed as well. What is sta
 is right all the same, only not of today.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 
 import dagster as dg
 
-from rocket_assets.defs.conditions import days_behind, month_of, months_behind
+from rocket_assets.defs.conditions import SOON, days_behind, index_is_behind, months_behind
 from rocket_assets.defs.partitions import bounds
+from rocket_assets.defs.runs import DATA_VERSION
+from rocket_assets.launches import days_between
+from rocket_assets.months import last_day, month_of
 from rocket_assets.settings import Settings
 
 LATELY = timedelta(hours=25)
 """How old the launches of today may be: the schedule brings them once a day."""
 
-SOON = timedelta(minutes=30)
-"""How long what follows may take: usually two minutes, more where a server is slow."""
-
-ARCHIVE, LAUNCHES, IMAGES, GALLERY = map(dg.AssetKey, ("archive", "launches", "launch_images", "launch_gallery"))
+ARCHIVE, LAUNCHES, IMAGES, GALLERY, INDEX = map(
+    dg.AssetKey, ("archive", "launches", "launch_images", "launch_gallery", "gallery_index")
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,13 @@ class Today:
         instance: whose records.
         settings: which days there are.
         now: what time it is, in UTC.
-        look: what decides how a month of the gallery looks besides its days.
+        recipe: what decides how a month of the gallery is made of its days.
     """
 
     instance: dg.DagsterInstance
     settings: Settings
     now: datetime
-    look: str
+    recipe: str
 
     @property
     def day(self) -> date:
@@ -91,35 +94,44 @@ class Today:
 
     def launches_are_old(self) -> str | None:
         """Why the launches of today are not fresh."""
-        brought = self._recorded(LAUNCHES)
-        if brought is None:
-            return f"The launches of {self.day} have not been brought."
-        return f"The launches of {self.day} were brought at {_said(brought)}." if self.now - brought > LATELY else None
+        records = self._records(LAUNCHES, [self.day], limit=1)
+        if not records:
+            return f"The launches of {self.day} have not been brought. {_cure(self.day)}"
+        brought = _moment(records[0])
+        late = f"The launches of {self.day} were brought at {_said(brought)}. {_cure(self.day)}"
+        return late if self.now - brought > LATELY else None
 
     def pictures_are_behind(self) -> str | None:
         """Why the pictures of today are not fresh."""
-        brought = self._recorded(LAUNCHES)
-        if brought is None:
-            return f"The launches of {self.day} have not been brought, and no pictures of them."
+        records = self._records(LAUNCHES, [self.day])
+        if not records:
+            return f"The launches of {self.day} have not been brought, and no pictures of them. {_cure(self.day)}"
+        # The launches are as they are since the first of the newest records that say the same.
+        versions = [_version(record) for record in records]
+        since = _moment(records[len(list(takewhile(lambda version: version == versions[0], versions))) - 1])
         is_behind = days_behind(self.instance, LAUNCHES, IMAGES, [self.day.isoformat()])
-        late = f"The launches of {self.day} were brought at {_said(brought)}, and their pictures have not followed."
-        return late if is_behind and self.now - brought > SOON else None
+        late = f"The launches of {self.day} are as they are since {_said(since)}, and their pictures have not followed."
+        return late if is_behind and self.now - since > SOON else None
 
     def gallery_is_behind(self) -> str | None:
-        """Why the page of this month is not fresh."""
-        brought = self._recorded(IMAGES)
-        if brought is None:
-            return f"The pictures of {self.day} have not been brought, and no page shows them."
-        is_behind = months_behind(self.instance, IMAGES, GALLERY, self.look, [month_of(self.day.isoformat())])
-        late = (
-            f"The pictures of {self.day} were brought at {_said(brought)}, and the page of the month has not followed."
-        )
-        return late if is_behind and self.now - brought > SOON else None
+        """Why the page of this month, or the index, is not fresh."""
+        month = month_of(self.day)
+        records = self._records(IMAGES, days_between(month, last_day(month)), limit=1)
+        if not records:
+            return f"No pictures of this month have been brought, and no page shows them. {_cure(self.day)}"
+        brought, partition = _moment(records[0]), month.isoformat()
+        is_behind = months_behind(self.instance, LAUNCHES, IMAGES, GALLERY, self.recipe, [partition])
+        what = "the page of the month" if is_behind else "the index" if self._index_is_behind() else ""
+        late = f"The newest pictures of this month were brought at {_said(brought)}, and {what} has not followed."
+        return late if what and self.now - brought > SOON else None
 
-    def _recorded(self, asset: dg.AssetKey) -> datetime | None:
-        of_today = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[self.day.isoformat()])
-        records = self.instance.fetch_materializations(of_today, limit=1).records
-        return datetime.fromtimestamp(records[0].timestamp, UTC) if records else None
+    def _index_is_behind(self) -> bool:
+        return index_is_behind(self.instance, GALLERY, INDEX)
+
+    def _records(self, asset: dg.AssetKey, days: Iterable[date], limit: int = 100) -> Sequence[dg.EventLogRecord]:
+        """The newest records of these days, newest first."""
+        of_days = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[day.isoformat() for day in days])
+        return self.instance.fetch_materializations(of_days, limit=limit).records
 
 
 _CHECKS: dict[str, tuple[str, Callable[[Today], str | None]]] = {
@@ -133,8 +145,8 @@ _CHECKS: dict[str, tuple[str, Callable[[Today], str | None]]] = {
         Today.pictures_are_behind,
     ),
     "gallery_of_today_is_fresh": (
-        "The gallery's page of this month shows the pictures that its days have now, or those of today came within the "
-        "last half hour.",
+        "The gallery's page of this month shows what its days have now, and the index what its months have, or the "
+        "newest pictures of the month came within the last half hour.",
         Today.gallery_is_behind,
     ),
 }
@@ -142,16 +154,29 @@ _CHECKS: dict[str, tuple[str, Callable[[Today], str | None]]] = {
 NAMES = tuple(_CHECKS)
 
 
-def today_is_fresh(settings: Settings, clock: Callable[[], datetime], look: str) -> dg.AssetChecksDefinition:
+def today_is_fresh(settings: Settings, clock: Callable[[], datetime], recipe: str) -> dg.AssetChecksDefinition:
     """The checks as they are executed by hand."""
     specs = [dg.AssetCheckSpec(name, asset=ARCHIVE, description=said) for name, (said, _) in _CHECKS.items()]
 
     @dg.multi_asset_check(specs=specs)
     def today_is_fresh(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        for found in Today(context.instance, settings, clock(), look).all():
+        for found in Today(context.instance, settings, clock(), recipe).all():
             yield found.result
 
     return today_is_fresh
+
+
+def _moment(record: dg.EventLogRecord) -> datetime:
+    return datetime.fromtimestamp(record.timestamp, UTC)
+
+
+def _version(record: dg.EventLogRecord) -> str | None:
+    recorded = record.asset_materialization
+    return (recorded.tags or {}).get(DATA_VERSION) if recorded else None
+
+
+def _cure(day: date) -> str:
+    return f"The schedule does it at 00:20 UTC; at once: `rocket-assets backfill {day} {day}`."
 
 
 def _said(moment: datetime) -> str:

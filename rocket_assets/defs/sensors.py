@@ -150,7 +150,7 @@ def today_is_looked_at(settings: Settings, clock: Clock) -> dg.SensorDefinition:
     )
     def today_is_looked_at(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = clock()
-        found = Today(context.instance, settings, now, assets.GALLERY_LOOK).all()
+        found = Today(context.instance, settings, now, assets.GALLERY_RECIPE).all()
         said = json.dumps([f"{now:%Y-%m-%d %H}", *(each.because for each in found)])
         return dg.SensorResult(
             skip_reason=" ".join(f"{each.check}: {each.because}" for each in found),

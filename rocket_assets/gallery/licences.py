@@ -22,6 +22,10 @@ class Licences:
         words = " ".join((licence or "").split()).casefold() or UNKNOWN.casefold()
         return not self._named or any(_fits(name, words) for name in self._named)
 
+    def __bool__(self) -> bool:
+        """Whether any is named, so that some may not be shown."""
+        return bool(self._named)
+
     def __str__(self) -> str:
         return ",".join(self._named)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from itertools import chain, groupby, zip_longest
@@ -26,9 +26,7 @@ from rocket_assets.gallery.cards import Card
 from rocket_assets.gallery.summaries import Summary, distinct
 from rocket_assets.launches import Outcome
 from rocket_assets.months import Month
-
-MONTHS = ("January", "February", "March", "April", "May", "June")
-MONTHS += ("July", "August", "September", "October", "November", "December")
+from rocket_assets.precision import DAY, MONTHS
 
 BAR = 1000
 """Units that the bar of the year with the most launches is long."""
@@ -148,6 +146,8 @@ class Planned:
 
     to_come: list[Card]
     overdue: list[Card]
+    as_of: str | None
+    """The day of the newest launch whose outcome is known, in words."""
 
 
 def name_of(month: date) -> str:
@@ -199,7 +199,11 @@ def planned(summaries: Iterable[Summary]) -> Planned:
     known = list(summaries)
     newest = max((summary.newest for summary in known if summary.newest), default="")
     cards = sorted((card for summary in known for card in summary.open), key=lambda card: (not card.is_dated, card.net))
-    return Planned([card for card in cards if card.net >= newest], [card for card in cards if card.net < newest])
+    return Planned(
+        to_come=[card for card in cards if card.net >= newest],
+        overdue=[card for card in cards if card.net < newest],
+        as_of=DAY.in_words(datetime.fromisoformat(newest)) if newest else None,
+    )
 
 
 def style_sheet(months: Iterable[date]) -> str:
@@ -213,10 +217,10 @@ def style_sheet(months: Iterable[date]) -> str:
 
 @cache
 def sources() -> str:
-    """A digest of the templates, the style sheet and the code by which pages are made."""
+    """A digest of the templates, the style sheet and the code by which pages are made: here, and how a NET is said."""
     package = files("rocket_assets.gallery")
-    parts = [*package.iterdir(), *(package / "templates").iterdir()]
-    told = [part for part in parts if part.name.endswith((".py", ".jinja", ".css"))]
+    parts = [*package.iterdir(), *(package / "templates").iterdir(), files("rocket_assets") / "precision.py"]
+    told = [part for part in parts if part.name.endswith((".py", ".jinja", ".css")) and part.name != "server.py"]
     return digest({part.name: part.read_text("utf-8") for part in told})
 
 

@@ -21,7 +21,7 @@ from rocket_assets.gallery.licences import Licences
 from rocket_assets.gallery.pages import index_page, month_page, name_of, next_page, planned, sources, style_sheet
 from rocket_assets.gallery.summaries import Summary, read_summaries, summarise
 from rocket_assets.gallery.thumbnails import thumbnails_of, workers
-from rocket_assets.months import Month
+from rocket_assets.months import Month, last_day
 from rocket_assets.storage import Storage
 
 
@@ -71,7 +71,7 @@ class MadeIndex:
     version: str
 
 
-def look_of(licences: Sequence[str]) -> str:
+def recipe_of(licences: Sequence[str]) -> str:
     """A digest of what decides how a page looks besides its days; when it changes, all months are made again."""
     return digest([sources(), str(Licences(licences))])[:16]
 
@@ -111,8 +111,6 @@ class Gallery:
     def make_index(self) -> MadeIndex:
         """Make the index, the page of the next launches and the style sheet from the summaries of the months."""
         summaries, damaged = read_summaries(self._storage)
-        if not damaged:
-            self._remove_thumbnails(summaries)
         _, changed, version = self._write(
             {
                 keys.GALLERY_STYLE: style_sheet(summary.first for summary in summaries).encode(),
@@ -120,12 +118,16 @@ class Gallery:
                 keys.GALLERY_INDEX: index_page(summaries, damaged).encode(),
             }
         )
+        # Last: until then, the index that stands may show them.
+        if not damaged:
+            self._remove_thumbnails(summaries)
         return MadeIndex(
             months=len(summaries),
             launches=sum(summary.launches for summary in summaries),
             planned=len(planned(summaries).to_come),
             damaged=[
-                f"{keys.gallery_summary_key(month)} is damaged: make the page of {name_of(month)} again."
+                f"{keys.gallery_summary_key(month)} is damaged: make the page of {name_of(month)} again, "
+                f"`rocket-assets backfill {month} {last_day(month)} --assets launch_gallery`."
                 for month in damaged
             ],
             changed=changed,
@@ -139,9 +141,14 @@ class Gallery:
         return next(iter(files)), any(changed), version
 
     def _remove_thumbnails(self, summaries: Sequence[Summary]) -> None:
-        """Remove the thumbnails of pictures that are kept back wherever they are named."""
-        shown = {sha256 for summary in summaries for sha256 in summary.shown}
-        kept_back = {sha256 for summary in summaries for sha256 in summary.kept_back}
-        if unwanted := {keys.thumbnail_key(sha256) for sha256 in kept_back - shown}:
-            there = {stored.key for stored in self._storage.list(keys.THUMBNAILS)}
-            self._storage.delete(sorted(unwanted & there))
+        """Remove the thumbnails of pictures that are kept back, and where any may be, all that no month shows.
+
+        A picture that no launch names any more may have been kept back, too. Where nothing ever is, it does no harm:
+        there nothing is removed that a month needs which another process is just making.
+        """
+        shown = {keys.thumbnail_key(sha256) for summary in summaries for sha256 in summary.shown}
+        kept_back = {keys.thumbnail_key(sha256) for summary in summaries for sha256 in summary.kept_back} - shown
+        if not kept_back and not self._licences:
+            return
+        there = {stored.key for stored in self._storage.list(keys.THUMBNAILS)}
+        self._storage.delete(sorted(there - shown if self._licences else there & kept_back))

@@ -18,11 +18,11 @@ from sqlalchemy import Engine, event
 from rocket_assets.defs.conditions import DaysMovedOn
 from rocket_assets.defs.partitions import months
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
-from rocket_assets.gallery.site import Gallery, MadeMonth
+from rocket_assets.gallery.site import Gallery, MadeIndex, MadeMonth
 from rocket_assets.months import Month
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
-from rocket_assets_tests.project import Project
+from rocket_assets_tests.project import BOTH, Project
 
 Row = dict[str, Any]
 
@@ -396,31 +396,127 @@ def test_a_month_that_could_not_be_made_rests_for_six_hours_or_until_one_of_its_
     assert requested(project, asset=asset) == set()
     assert requested(project, now + timedelta(hours=5), asset) == set()
     assert requested(project, now + timedelta(hours=7), asset) == {"2024-12-01"}
-    assert requested(project, now + timedelta(days=3, hours=1), asset) == set()
+    assert requested(project, now + timedelta(days=30), asset) == {"2024-12-01"}
     project.bring("2024-12-05")
     assert requested(project, asset=asset) == {"2024-12-01"}
 
 
-def test_when_a_month_is_to_look_otherwise_all_are_made_again_however_old_their_days_are(project: Project) -> None:
+class OtherRecipe:
+    """The gallery of the project, to be made by another recipe since an upgrade or a change of settings."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+        @dg.asset(
+            name="launch_gallery",
+            partitions_def=months,
+            deps=[IMAGES],
+            automation_condition=DaysMovedOn(dg.AssetKey("launches"), IMAGES, "another"),
+        )
+        def made_otherwise() -> None: ...
+
+        assets = [one for one in project.definitions.assets or () if isinstance(one, dg.AssetsDefinition)]
+        daily = [one for one in assets if one.key.to_user_string() in BOTH]
+        self.definitions = dg.Definitions([made_otherwise, *daily], resources=project.definitions.resources)
+
+    def requested(self, now: datetime) -> set[str | None]:
+        result = dg.evaluate_automation_conditions(
+            self.definitions,
+            self.project.instance,
+            asset_selection=dg.AssetSelection.assets(GALLERY),
+            evaluation_time=now,
+        )
+        return set(result.get_requested_partitions(GALLERY))
+
+
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(days=30)])
+def test_with_another_recipe_all_months_are_made_again_however_old_their_days_are(
+    project: Project, later: timedelta
+) -> None:
     """As after an upgrade, or with another ROCKET_ASSETS_GALLERY_LICENCES."""
     project.bring_both("2024-11-30", "2024-12-05")
     made(project, GALLERY, "2024-11-01", "2024-12-01")
+    assert OtherRecipe(project).requested(datetime.now(UTC) + later) == {"2024-11-01", "2024-12-01"}
 
-    @dg.asset(
-        name="launch_gallery", partitions_def=months, deps=[IMAGES], automation_condition=DaysMovedOn(IMAGES, "other")
-    )
-    def other_look() -> None: ...
 
-    images = next(
-        one for one in project.definitions.assets or () if isinstance(one, dg.AssetsDefinition) and one.key == IMAGES
+def test_a_month_that_could_not_be_made_by_another_recipe_is_tried_again_for_ever(project: Project) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    other = OtherRecipe(project)
+    begin(project, dg.DagsterRunStatus.CANCELED, {"dagster/partition": "2024-12-01"}, frozenset([GALLERY]))
+    assert other.requested(datetime.now(UTC)) == set()
+    assert other.requested(datetime.now(UTC) + timedelta(days=30)) == {"2024-12-01"}
+
+
+def test_runs_of_another_version_than_the_process_that_asks_for_them_are_not_asked_for_again_and_again(
+    project: Project,
+) -> None:
+    """`git pull` beside `make dev`: each run is of the new code, the process that wants it is still of the old."""
+    project.bring_both("2024-12-04", "2024-12-05")
+    old = OtherRecipe(project)
+    assert old.requested(datetime.now(UTC)) == {"2024-12-01"}
+    made(project, GALLERY, "2024-12-01")
+    assert old.requested(datetime.now(UTC)) == set()
+    assert old.requested(datetime.now(UTC) + timedelta(hours=7)) == {"2024-12-01"}
+
+
+@by_month
+def test_launches_whose_pictures_do_not_follow_are_made_without_them(project: Project, asset: dg.AssetKey) -> None:
+    """Their server may be away for days."""
+    project.bring("2024-12-05", assets=LAUNCHES)
+    assert requested(project, asset=asset) == set()
+    assert requested(project, datetime.now(UTC) + timedelta(minutes=31), asset) == {"2024-12-01"}
+    begin(project, dg.DagsterRunStatus.FAILURE, {"dagster/partition": "2024-12-05"}, frozenset([IMAGES]))
+    assert requested(project, asset=asset) == {"2024-12-01"}
+
+
+@pytest.mark.parametrize(("asset", "wanted"), [(IMAGES, {"2024-12-05"}), (GALLERY, set())])
+def test_a_command_that_makes_months_keeps_no_pictures_waiting(
+    changed: Project, asset: dg.AssetKey, wanted: set[str]
+) -> None:
+    tags = {COMMAND: "backfill", COMMANDS_DAYS: "1957-10-04..2024-12-31"}
+    changed.instance.add_run(
+        dg.DagsterRun(
+            "__ASSET_JOB",
+            str(uuid4()),
+            tags=tags,
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=frozenset([dg.AssetKey("launch_table")]),
+        )
     )
-    result = dg.evaluate_automation_conditions(
-        dg.Definitions([other_look, images], resources=project.definitions.resources),
-        project.instance,
-        asset_selection=dg.AssetSelection.assets(GALLERY),
-        evaluation_time=datetime.now(UTC) + timedelta(days=30),
-    )
-    assert set(result.get_requested_partitions(GALLERY)) == {"2024-11-01", "2024-12-01"}
+    assert requested(changed, asset=asset) == wanted
+
+
+def test_a_command_that_was_killed_as_it_made_months_does_not_hold_the_index(project: Project) -> None:
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    begin(project, dg.DagsterRunStatus.STARTED, {COMMAND: "backfill"}, frozenset([GALLERY]))
+    assert requested(project, asset=INDEX) == set()
+    assert requested(project, datetime.now(UTC) + timedelta(hours=2), INDEX) == {None}
+
+
+class Meanwhile(Gallery):
+    """A gallery that makes its index, and then something else happens."""
+
+    def __init__(self, storage: Storage, happens: Callable[[], object]) -> None:
+        super().__init__(storage)
+        self.happens = happens
+
+    def make_index(self) -> MadeIndex:
+        index = super().make_index()
+        self.happens()
+        return index
+
+
+def test_a_month_that_comes_while_the_index_is_made_makes_it_again(project: Project) -> None:
+    project.bring_both("2024-11-30", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    given = project.definitions
+    gallery = Meanwhile(project.storage, lambda: made(project, GALLERY, "2024-11-01"))
+    definitions = dg.Definitions(assets=given.assets, resources={**(given.resources or {}), "gallery": gallery})
+    job = definitions.resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=project.instance, asset_selection=[INDEX]).success
+    assert requested(project, asset=INDEX) == {None}
 
 
 def test_the_index_is_made_for_the_months_that_there_are_once(project: Project, names: Names) -> None:

@@ -6,6 +6,7 @@ are recorded at once, as the schedule does it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,14 +14,14 @@ import dagster as dg
 import pytest
 
 from rocket_assets.definitions import definitions
-from rocket_assets.defs.conditions import versions_of_months
+from rocket_assets.defs.conditions import SOON, version_of_all, versions_of_months
 from rocket_assets.defs.freshness import NAMES, Today, today_is_fresh
 from rocket_assets.settings import Settings
 
 AROUND = [(datetime.now(UTC) + timedelta(days=number)).date() for number in range(-2, 5)]
 LONG_AGO = [date(1960, 4, day) for day in range(1, 31)]
 SETTINGS = Settings.read({})
-LOOK = "as it is"
+RECIPE = "as it is"
 IMAGES = dg.AssetKey("launch_images")
 
 FRESH = [False, False, False]
@@ -40,9 +41,11 @@ def bring(instance: dg.DagsterInstance, asset: str, days: Sequence[date], versio
 
 
 def make(instance: dg.DagsterInstance) -> None:
-    """Record each month as made for the days that it has."""
-    made_for = versions_of_months(instance, IMAGES, LOOK)
+    """Record each month as made for the days that it has, and the index for the months."""
+    made_for = versions_of_months(instance, dg.AssetKey("launches"), IMAGES, RECIPE)
     record(instance, "launch_gallery", {month: f"{version}-page" for month, version in made_for.items()})
+    tags = {"dagster/data_version": f"{version_of_all(instance, dg.AssetKey('launch_gallery'))}-index"}
+    instance.report_runless_asset_event(dg.AssetMaterialization("gallery_index", tags=tags))
 
 
 def stale(
@@ -50,7 +53,7 @@ def stale(
 ) -> list[bool]:
     """Of launches, pictures and gallery: whether those of today are stale so much later."""
     settings = Settings.read(environ) if environ else SETTINGS
-    found = Today(instance, settings, datetime.now(UTC) + later, LOOK).all()
+    found = Today(instance, settings, datetime.now(UTC) + later, RECIPE).all()
     assert tuple(each.check for each in found) == NAMES
     return [not each.is_fresh for each in found]
 
@@ -95,8 +98,25 @@ def test_launches_are_stale_a_day_after_they_were_brought(
 
 @pytest.mark.parametrize(("minutes", "is_stale"), [(0, False), (29, False), (31, True)])
 def test_pictures_may_take_half_an_hour_to_follow(fresh: dg.DagsterInstance, minutes: float, is_stale: bool) -> None:
+    """Without them the page of the month is not as it is to be, either."""
     bring(fresh, "launches", AROUND, version="2")
-    assert stale(fresh, timedelta(minutes=minutes)) == [False, is_stale, False]
+    assert stale(fresh, timedelta(minutes=minutes)) == [False, is_stale, is_stale]
+
+
+def test_pictures_that_do_not_follow_are_stale_also_where_the_launches_are_brought_again_and_again(
+    fresh: dg.DagsterInstance,
+) -> None:
+    bring(fresh, "launches", AROUND, version="2")
+    first = datetime.now(UTC)
+    time.sleep(0.1)
+    bring(fresh, "launches", AROUND, version="2")
+    assert stale(fresh, first + SOON - datetime.now(UTC) + timedelta(seconds=0.05))[1]
+
+
+def test_an_index_that_does_not_follow_is_stale(fresh: dg.DagsterInstance) -> None:
+    record(fresh, "launch_gallery", {"1960-04-01": "another-page"})
+    assert stale(fresh, timedelta(minutes=29)) == FRESH
+    assert stale(fresh, timedelta(minutes=31)) == [False, False, True]
 
 
 @pytest.mark.parametrize(("minutes", "is_stale"), [(0, False), (29, False), (31, True)])
@@ -121,7 +141,7 @@ def test_where_today_has_no_partition_nothing_can_be_stale(
 
 def test_what_is_stale_is_a_warning_that_says_since_when(fresh: dg.DagsterInstance) -> None:
     now = datetime.now(UTC)
-    (launches, *_) = Today(fresh, SETTINGS, now + timedelta(hours=26), LOOK).all()
+    (launches, *_) = Today(fresh, SETTINGS, now + timedelta(hours=26), RECIPE).all()
     for said in (launches.result, launches.evaluation):
         assert (said.passed, said.severity) == (False, dg.AssetCheckSeverity.WARN)
         assert f"were brought at {now:%Y-%m-%d %H:}" in (said.description or "")
@@ -160,13 +180,13 @@ def test_the_sensor_says_it_when_it_changes_and_each_hour(fresh: dg.DagsterInsta
 
 def test_the_ui_shows_what_the_sensor_has_said_last(fresh: dg.DagsterInstance) -> None:
     for later, shown in ((timedelta(0), [True, True, True]), (timedelta(hours=26), [False, True, True])):
-        for each in Today(fresh, SETTINGS, datetime.now(UTC) + later, LOOK).all():
+        for each in Today(fresh, SETTINGS, datetime.now(UTC) + later, RECIPE).all():
             fresh.report_runless_asset_event(each.evaluation)
         assert evaluations(fresh) == shown
 
 
 def test_the_checks_can_be_executed_by_hand(fresh: dg.DagsterInstance) -> None:
-    checks = today_is_fresh(SETTINGS, lambda: datetime.now(UTC) + timedelta(hours=26), LOOK)
+    checks = today_is_fresh(SETTINGS, lambda: datetime.now(UTC) + timedelta(hours=26), RECIPE)
     job = dg.Definitions(asset_checks=[checks]).resolve_implicit_global_asset_job_def()
     assert job.execute_in_process(instance=fresh).success
     assert evaluations(fresh) == [False, True, True]

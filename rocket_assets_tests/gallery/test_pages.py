@@ -135,9 +135,9 @@ def test_launches_without_a_day_of_their_own_stand_below_the_others() -> None:
     ("rows", "days", "said"),
     [
         ([row(1), row(2, status=FAILURE)], DAYS, "2 launches 1 success 1 failure"),
-        ([row(1)], DAYS[:28], "1 launch 1 success 28 of 31 days are here."),
+        ([row(1)], DAYS[:28], "1 launch 1 success Only 28 of the 31 days of this month have been brought."),
         ([], DAYS, "No launch."),
-        ([], [], "No day of this month is here."),
+        ([], [], "No day of this month has been brought."),
     ],
 )
 def test_a_month_says_what_is_in_it_and_what_is_missing(rows: list[Row], days: list[date], said: str) -> None:
@@ -385,7 +385,10 @@ def test_an_archive_in_which_nothing_has_ended_is_all_to_come() -> None:
 
 def test_when_nothing_is_to_come_the_page_says_so() -> None:
     made = parsed(next_page([summary("2024-12", row(1))], []))
-    assert made.one("div", "head").words == "Next launches No launch in the archive is still to come."
+    assert made.one("div", "head").words == (
+        "Next launches No launch in the archive is still to come. "
+        "So it was when the newest outcome here, that of 5 December 2024, was known."
+    )
     assert made.all("section") == []
 
 

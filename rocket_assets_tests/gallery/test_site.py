@@ -14,7 +14,8 @@ from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import StorageFailed
 from rocket_assets.gallery import pages, thumbnails
-from rocket_assets.gallery.site import Gallery, look_of
+from rocket_assets.gallery.site import Gallery, recipe_of
+from rocket_assets.gallery.summaries import read_summaries
 from rocket_assets.months import read_month
 from rocket_assets.storage import Storage, gallery_page_key, gallery_summary_key, thumbnail_key
 from rocket_assets_tests.gallery.archives import DECEMBER, GO, bring, image, make, page_of, pictures, row
@@ -175,7 +176,9 @@ def test_a_damaged_summary_is_named_with_what_mends_it(storage: Storage, damage:
     whole = Gallery(storage).make_index()
     storage.write(SUMMARY, damage(storage.read(SUMMARY)))  # type: ignore[operator] - one of two functions
     made = Gallery(storage).make_index()
-    assert (made.months, made.damaged) == (1, [f"{SUMMARY} is damaged: make the page of December 2024 again."])
+    again = "`rocket-assets backfill 2024-12-01 2024-12-31 --assets launch_gallery`."
+    said = f"{SUMMARY} is damaged: make the page of December 2024 again, {again}"
+    assert (made.months, made.damaged) == (1, [said])
     assert "December 2024" in page_of(storage, "gallery/index.html").one("div", "note").text
     make(storage)
     assert Gallery(storage).make_index().version == whole.version
@@ -230,6 +233,24 @@ def test_a_thumbnail_made_before_its_licence_was_shut_out_is_removed_once_no_mon
     assert storage.find(alone)
 
 
+def _shown(storage: Storage) -> set[str]:
+    summaries, _ = read_summaries(storage)
+    return {sha256 for summary in summaries for sha256 in summary.shown}
+
+
+def test_where_licences_are_shut_out_no_thumbnail_stays_that_no_month_shows(storage: Storage) -> None:
+    """A picture that no launch names any more may have been under such a licence."""
+    a_history(storage)
+    make(storage, NOVEMBER)
+    storage.write(thumbnail_key("ab" * 32), b"of a picture that was replaced")
+    Gallery(storage).make_index()
+    assert storage.find(thumbnail_key("ab" * 32)), "where nothing is shut out it does no harm"
+    make(storage, NOVEMBER, ["CC BY*"])
+    Gallery(storage, ["CC BY*"]).make_index()
+    there = {stored.key for stored in storage.list("gallery/thumbnails/")}
+    assert there == {thumbnail_key(digest) for digest in _shown(storage)}
+
+
 def test_no_thumbnail_is_removed_while_it_is_not_known_what_a_month_shows(storage: Storage) -> None:
     a_history(storage)
     make(storage, NOVEMBER)
@@ -274,16 +295,16 @@ def test_pictures_that_are_to_follow_are_shown_when_they_have_come(storage: Stor
 def test_a_month_of_which_no_day_is_stored_has_a_page(storage: Storage) -> None:
     made = make(storage)
     assert (made.launches, made.changed) == (0, True)
-    assert "No day of this month is here." in page_of(storage, PAGE).text
+    assert "No day of this month has been brought." in page_of(storage, PAGE).text
 
 
 # How it looks
 
 
 def test_other_licences_are_another_look_however_they_are_spelled() -> None:
-    looks = [look_of(licences) for licences in ([], ["CC BY*"], ["NASA"], ["NASA", "CC BY*"])]
+    looks = [recipe_of(licences) for licences in ([], ["CC BY*"], ["NASA"], ["NASA", "CC BY*"])]
     assert len(set(looks)) == 4
-    assert look_of(["cc by*", "nasa"]) == looks[-1]
+    assert recipe_of(["cc by*", "nasa"]) == looks[-1]
 
 
 @pytest.mark.parametrize("name", ["gallery.css", "thumbnails.py", "templates/month.html.jinja"])
@@ -291,7 +312,7 @@ def test_another_template_or_style_sheet_is_another_look(tmp_path: Path, name: s
     """In a copy of the package, in a process of its own."""
     source = Path(pages.__file__).parents[1]
     shutil.copytree(source, tmp_path / "rocket_assets")
-    code = "from rocket_assets.gallery.site import look_of; print(look_of([]))"
+    code = "from rocket_assets.gallery.site import recipe_of; print(recipe_of([]))"
 
     def look() -> str:
         done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -34,6 +34,7 @@ help:
 	@echo "make test-all  these, and then the long ones"
 	@echo "make dev       the Dagster UI on the real Launch Library, which it follows by itself"
 	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
+	@echo "make screenshots  the pictures of the README, by the browser tests"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
 	@echo "make bench-gallery  what the gallery of the whole history takes; writes benchmarks/gallery.md"
@@ -115,5 +116,5 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 # What the tests in a browser look for barriers with. Without npm or its registry they say what is missing, and skip.
 $(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/python
 	@cp $< $(VENV)/package.json
-	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then touch $@; \
 		else echo "axe-core was not installed by npm; make goes on without it."; fi

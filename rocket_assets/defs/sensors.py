@@ -1,4 +1,6 @@
-"""What reacts: one sensor looks for changes in the Launch Library, one lets pictures follow launches, two tell people.
+"""What reacts: to changes in the Launch Library, to launches without pictures, to days without their months.
+
+One sensor looks for changes, two let follow what is behind, one says whether today is fresh, and two tell people.
 
 What counts as a change, and which days it concerns, is decided by `rocket_assets.watch`; when pictures are to follow,
 by `conditions`; what is worth a message, by `rocket_assets.notifications`. Here it is said how often, with which

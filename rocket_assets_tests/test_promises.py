@@ -145,6 +145,10 @@ def test_promise_1_a_run_that_changes_something_deletes_what_is_no_longer_named(
     assert {key for key in before if key.startswith("pool/")} <= after.keys()
 
 
+ENDS = {".html": b"</html>\n", ".css": b"}\n", ".parquet": b"PAR1"}
+"""How a whole file of what is made of the days ends."""
+
+
 @pytest.mark.parametrize("run", ["first_run", "later_run"], ids=["first run", "later run"])
 def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_last(
     run: str, request: pytest.FixtureRequest
@@ -161,6 +165,8 @@ def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_l
                 unseal(body, key)
             elif key.startswith("pool/"):
                 assert Path(key).stem == hashlib.sha256(body).hexdigest(), (folder.name, key)
+            elif (ends := ENDS.get(Path(key).suffix)) is not None:
+                assert body.endswith(ends), (folder.name, key)
             else:
                 inspect(body, key)
         for day in days_between(*SOME):

@@ -149,6 +149,17 @@ ENDS = {".html": b"</html>\n", ".css": b"}\n", ".parquet": b"PAR1"}
 """How a whole file of what is made of the days ends."""
 
 
+def _is_whole(key: str, body: bytes) -> None:
+    if key.endswith(".json"):
+        unseal(body, key)
+    elif key.startswith("pool/"):
+        assert Path(key).stem == hashlib.sha256(body).hexdigest(), key
+    elif (ends := ENDS.get(Path(key).suffix)) is not None:
+        assert body.endswith(ends), key
+    else:
+        inspect(body, key)
+
+
 @pytest.mark.parametrize("run", ["first_run", "later_run"], ids=["first run", "later run"])
 def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_last(
     run: str, request: pytest.FixtureRequest
@@ -161,14 +172,7 @@ def test_promise_2_a_file_under_its_final_name_is_whole_and_the_manifest_comes_l
         for key, body in files.items():
             if key in set(archive.storage.leftovers()):
                 continue
-            if key.endswith(".json"):
-                unseal(body, key)
-            elif key.startswith("pool/"):
-                assert Path(key).stem == hashlib.sha256(body).hexdigest(), (folder.name, key)
-            elif (ends := ENDS.get(Path(key).suffix)) is not None:
-                assert body.endswith(ends), (folder.name, key)
-            else:
-                inspect(body, key)
+            _is_whole(key, body)
         for day in days_between(*SOME):
             try:
                 manifest = archive.read_manifest(day)

@@ -7,6 +7,7 @@ moment came, or whether the daemon was running. Which partitions a backfill is b
 condition says.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 
@@ -62,17 +63,17 @@ class MovedOn(_Follows):
     Where a run has ended in vain since the upstream came, another begins after six hours, or when it comes again.
     """
 
+    @abstractmethod
     def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
         """The partitions that were not made for what their upstream is now, or not at all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
         """The partitions that runs are making, or for which they are bringing what is needed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
         """The storage id of the newest record of what each partition is made from."""
-        raise NotImplementedError
 
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         """The partitions of which that is true."""
@@ -100,6 +101,7 @@ class MovedOn(_Follows):
         ended = [record for record in lately if key in (record.dagster_run.asset_selection or ())]
         return self.rests(instance, tried, came, ended, now)
 
+    @abstractmethod
     def rests(
         self,
         instance: dg.DagsterInstance,
@@ -109,7 +111,6 @@ class MovedOn(_Follows):
         now: datetime,
     ) -> set[str]:
         """Of the partitions that were tried, those that are to rest, by the runs of them that ended lately."""
-        raise NotImplementedError
 
 
 class LaunchesMovedOn(MovedOn):

@@ -210,11 +210,6 @@ class Home:
         runs = self.instance.get_run_records(ascending=True)
         return [run for run in runs if asset is None or asset in _assets_of(run.dagster_run)]
 
-    @property
-    def run_ids(self) -> list[str]:
-        """The ids of all runs."""
-        return [run.dagster_run.run_id for run in self.runs()]
-
     def run(self, run_id: str) -> dg.DagsterRun:
         """A run as it stands now."""
         run = self.instance.get_run_by_id(run_id)

@@ -134,14 +134,25 @@ class Traced:
 
     def left_by(self, call: Call) -> tuple[int, list[str], dict[str, bytes]]:
         """What a kill leaves, as a number that differs with it; its leftovers; and what the next run makes of it."""
-        folder = self.begin(str(call).replace("/", "-"))
-        assert kill_at(call, self.work.program(folder), folder, environ()), call
+        folder = self._killed(call)
         state, left = hash((frozenset(tree(folder).items()), frozenset(folders(folder)))), leftovers(folder)
         errors = self.work.do(Storage(str(folder)))
         assert not errors, (call, errors)
         mended = tree(folder)
         shutil.rmtree(folder)
         return state, left, mended
+
+    def _killed(self, call: Call) -> Path:
+        """The folder of a run that was killed there.
+
+        Which of its threads makes a folder is chance, and strace counts the calls of each thread: one may be missed.
+        """
+        for attempt in range(5):
+            folder = self.begin(f"{call} {attempt}".replace("/", "-"))
+            if kill_at(call, self.work.program(folder), folder, environ()):
+                return folder
+            shutil.rmtree(folder)
+        raise AssertionError(call)
 
     def hold_at(self, calls: Sequence[Call], expected: dict[str, bytes]) -> int:
         """Kill at each of these calls, and say how many different states that left."""

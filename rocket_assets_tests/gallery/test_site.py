@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -169,12 +170,12 @@ def test_the_index_is_made_from_the_summaries_alone(storage: Storage, tmp_path: 
 
 
 @pytest.mark.parametrize("damage", [lambda body: body[:-9], lambda body: body.replace(b"success", b"failure")])
-def test_a_damaged_summary_is_named_with_what_mends_it(storage: Storage, damage: object) -> None:
+def test_a_damaged_summary_is_named_with_what_mends_it(storage: Storage, damage: Callable[[bytes], bytes]) -> None:
     a_history(storage)
     for month in (NOVEMBER, DECEMBER):
         make(storage, month)
     whole = Gallery(storage).make_index()
-    storage.write(SUMMARY, damage(storage.read(SUMMARY)))  # type: ignore[operator] - one of two functions
+    storage.write(SUMMARY, damage(storage.read(SUMMARY)))
     made = Gallery(storage).make_index()
     again = "`rocket-assets backfill 2024-12-01 2024-12-31 --assets launch_gallery`."
     said = f"{SUMMARY} is damaged: make the page of December 2024 again, {again}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import pytest
@@ -83,9 +84,11 @@ def test_what_is_no_thumbnail_of_this_recipe_is_made_again(
     ],
     ids=["missing", "no picture", "another picture"],
 )
-def test_a_damaged_picture_has_no_thumbnail_and_is_named(storage: Storage, damage: object) -> None:
+def test_a_damaged_picture_has_no_thumbnail_and_is_named(
+    storage: Storage, damage: Callable[[Storage, Picture], object]
+) -> None:
     picture, good = stored(storage, (60, 40)), stored(storage, (60, 40), shade=3)
-    damage(storage, picture)  # type: ignore[operator] - a table of functions
+    damage(storage, picture)
     made = made_of(storage, [picture, good])
     assert made.sizes.keys() == {good.sha256}
     (sentence,) = made.unreadable

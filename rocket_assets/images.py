@@ -13,8 +13,9 @@ import hashlib
 import struct
 import threading
 import zlib
+from base64 import b64decode, b64encode
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -66,9 +67,12 @@ _LYING = range(5, 9)
 
 _MOST_FRAMES = 10_000
 
+PREVIEW_BYTES = 630
+"""Of a preview, which is to fit into a short text."""
+
 _PREVIEW_SIDES = (128, 96, 64, 32)
 
-_QUALITIES = range(10, 90, 5)
+_QUALITIES = range(10, 90, 10)
 """Of a WebP, whose bytes grow with it."""
 
 _TAIL = 64 * 1024
@@ -104,8 +108,16 @@ class Fetched:
     bytes_fetched: int
 
 
-def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
+def inspect(
+    body: bytes, source: str, limits: Limits = LIMITS, look: Callable[[Image.Image], None] = lambda _: None
+) -> Picture:
     """What these bytes are, after decoding every frame of them.
+
+    Args:
+        body: the bytes.
+        source: where they come from, for the message of an error.
+        limits: how large a picture may be.
+        look: shown the first frame, a large JPEG in a smaller size; it may do with it what it likes.
 
     Raises:
         NotAPicture: they are not one whole picture of a format that we keep; the message says what they are.
@@ -120,9 +132,14 @@ def inspect(body: bytes, source: str, limits: Limits = LIMITS) -> Picture:
             # Checks the parts that decoding passes over, such as PNG's checksums; the image is of no use afterwards.
             image.verify()
         with Image.open(BytesIO(body), formats=FORMATS) as image, _DECODING:
+            # All of a JPEG is unpacked, whatever its size is to be: what is damaged shows, in less time and memory.
+            if kind == "JPEG":
+                image.draft(None, (2 * _PREVIEW_SIDES[0], 2 * _PREVIEW_SIDES[0]))
             for number, frame in enumerate(ImageSequence.Iterator(image), start=1):
                 _refuse_too_many(source, number, width, height, limits)
                 frame.load()
+                if number == 1:
+                    look(frame.copy() if getattr(image, "is_animated", False) else frame)
     except UnidentifiedImageError:
         raise NotAPicture(f"{source} gave {len(body):,} bytes that are no picture; they begin {body[:40]!r}.") from None
     except _UNDECODABLE as error:
@@ -170,9 +187,9 @@ def _ends(kind: str | None, body: bytes) -> bool:
 class ImageLibrary:
     """Pictures by their address: fetched into the pool of a storage, each distinct address once.
 
-    Several addresses are fetched at a time, by threads on one session. Use it in a `with` block: at its end, what has
-    not begun is dropped. Addresses are strangers' words: none leads into the network that we are in, but for the host
-    of `api_url`, whose word we take for where pictures are.
+    Several addresses are fetched at a time, by threads on one session; several threads may ask for them. Use it in a
+    `with` block: at its end, what has not begun is dropped. Addresses are strangers' words: none leads into the network
+    that we are in, but for the host of `api_url`, whose word we take for where pictures are.
     """
 
     def __init__(
@@ -201,8 +218,12 @@ class ImageLibrary:
         # A picture is compressed already; asked for plain, the announced length can be held against what came.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.max_redirects = 5
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="picture")
+        # Twice as many, so that the line is not idle while others decode and store what has come.
+        self._threads = ThreadPoolExecutor(2 * workers, thread_name_prefix="picture")
+        self._line = threading.BoundedSemaphore(workers)
+        self._beginning = threading.Lock()
         self._fetches: dict[str, Future[Fetched]] = {}
+        self._previews: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -222,28 +243,32 @@ class ImageLibrary:
 
         The future raises what `Refused`, `Unavailable`, `NotAPicture` and `StorageFailed` say.
         """
-        if url not in self._fetches:
-            self._fetches[url] = self._threads.submit(self._fetch, url)
-        return self._fetches[url]
+        with self._beginning:
+            if url not in self._fetches:
+                self._fetches[url] = self._threads.submit(self._fetch, url)
+            return self._fetches[url]
 
     def known(self, url: str) -> Picture | None:
         """The good picture that this address gave before, where we have one."""
         known = self._known(url)
         return known.picture if known else None
 
-    def preview(self, picture: Picture, most_bytes: int) -> bytes:
-        """A small WebP of a stored picture: as large and as good as so many bytes allow.
+    def preview(self, picture: Picture) -> bytes:
+        """A small WebP of a stored picture, of `PREVIEW_BYTES` at most: made once, when the picture was fetched.
 
         Raises:
             StorageFailed: the picture cannot be read.
             NotAPicture: it cannot be decoded.
         """
-        return preview(self._storage.read(picture.key), most_bytes, picture.key)
+        if picture.sha256 not in self._previews:
+            self._previews[picture.sha256] = preview(self._storage.read(picture.key), PREVIEW_BYTES, picture.key)
+        return self._previews[picture.sha256]
 
     def _fetch(self, url: str) -> Fetched:
         known, where = self._known(url), shown(url)
         try:
-            response, body = self._download(url, known)
+            with self._line:
+                response, body = self._download(url, known)
         except InvalidIPAddress as error:
             raise Refused(
                 f"{where} leads to {error}, which is no address of the public internet. Nearer to us, "
@@ -262,10 +287,13 @@ class ImageLibrary:
             return Fetched(known.picture, bytes_fetched=0)
         if response.status_code != requests.codes.ok:
             raise _refusal(response, where)
-        picture = inspect(body, url, self._limits)
+        made = list[bytes]()
+        picture = inspect(body, url, self._limits, lambda frame: made.append(_preview(frame)))
+        self._previews[picture.sha256] = made[0]
         self._storage.write(picture.key, body)
         # After the picture, so that an address never speaks of a picture that is not there.
-        self._storage.write(address_key(url), _Known(url, picture, *_validators(response)).sealed())
+        known = _Known(url, picture, *_validators(response), b64encode(made[0]).decode("ascii"))
+        self._storage.write(address_key(url), known.sealed())
         return Fetched(picture, bytes_fetched=len(body))
 
     def _known(self, url: str) -> _Known | None:
@@ -275,7 +303,11 @@ class ImageLibrary:
         except (Missing, Damaged):
             return None
         # "Not changed" would keep what we have, so that must be worth keeping.
-        return known if holds(self._storage, known.picture.key, known.picture) else None
+        if not holds(self._storage, known.picture.key, known.picture):
+            return None
+        if known.preview:
+            self._previews[known.picture.sha256] = b64decode(known.preview)
+        return known
 
     def _download(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
         ask = partial(
@@ -319,14 +351,28 @@ def preview(body: bytes, most_bytes: int, key: str) -> bytes:
     Raises:
         NotAPicture: it cannot be decoded.
     """
-    small = _decoded(body, (_PREVIEW_SIDES[0], _PREVIEW_SIDES[0]), key)
+    return _preview(_decoded(body, (_PREVIEW_SIDES[0], _PREVIEW_SIDES[0]), key), most_bytes)
+
+
+def _preview(image: Image.Image, most_bytes: int = PREVIEW_BYTES) -> bytes:
+    small = _shrunk(image, (_PREVIEW_SIDES[0], _PREVIEW_SIDES[0]))
     for side in _PREVIEW_SIDES:
         small.thumbnail((side, side))
-        # What has a worse quality than the first of these says less than a smaller picture.
-        fitting = bisect_right(_QUALITIES, most_bytes, key=lambda quality: len(_webp(small, quality)))
-        if fitting:
-            return _webp(small, _QUALITIES[fitting - 1])
+        if fitting := _best(small, most_bytes):
+            return fitting
     return _webp(small, 0)
+
+
+def _best(image: Image.Image, most_bytes: int) -> bytes | None:
+    """The best WebP of so many bytes, unless its quality were so bad that a smaller picture says more."""
+    made = dict[int, bytes]()
+
+    def size(quality: int) -> int:
+        made[quality] = _webp(image, quality)
+        return len(made[quality])
+
+    fitting = bisect_right(_QUALITIES, most_bytes, key=size)
+    return made[_QUALITIES[fitting - 1]] if fitting else None
 
 
 def _decoded(body: bytes, size: tuple[int, int], key: str) -> Image.Image:
@@ -376,6 +422,8 @@ class _Known:
     picture: Picture
     etag: str | None
     last_modified: str | None
+    preview: str | None = None
+    """In base64."""
 
     def condition(self) -> dict[str, str]:
         asked = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}

@@ -586,7 +586,7 @@ def test_pictures_are_fetched_in_parallel(store: Storage) -> None:
         start = time.monotonic()
         fetches = [library.fetch(f"{server.base_url}{MEDIA}{file}") for file in bodies]
         assert {fetch.result().picture.sha256 for fetch in fetches} == {inspect(b, "").sha256 for b in bodies.values()}
-        assert time.monotonic() - start < 0.8
+        assert time.monotonic() - start < 1.5
         assert len(server.picture_requests) == 16
 
 

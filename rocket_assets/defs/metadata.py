@@ -28,7 +28,8 @@ INLINE = 999
 # The bytes of a preview live in Dagster's event log: few, and of few pictures.
 MAX_PREVIEWS = 6
 
-_LONGEST_NAME = 80
+# So that the names beside a preview leave it its room; a test holds the two together.
+_LONGEST_NAME = 60
 
 
 def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mapping[str, dg.MetadataValue]:
@@ -193,12 +194,11 @@ def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.Metadat
     pictured = [(entry, picture) for entry in manifest.entries if (picture := entry.picture)]
     for entry, picture in pictured[:MAX_PREVIEWS]:
         name, credit = _plain(entry.launch_name), _plain(entry.credit or "credit unknown")
-        around = f"![{name}](data:image/webp;base64,)\n\n{name}\n\n{credit}"
         try:
-            # Of four letters of base64, each holds six bits.
-            small = library.preview(picture, (INLINE - len(around)) // 4 * 3)
+            small = b64encode(library.preview(picture)).decode("ascii")
         except RocketAssetsError:
             continue
-        text = around.replace("base64,", f"base64,{b64encode(small).decode('ascii')}", 1)
+        # Its name stands below it, and need not be read out twice.
+        text = f"![](data:image/webp;base64,{small})\n\n{name}\n\n{credit}"
         shown[f"picture {len(shown) + 1}"] = dg.MetadataValue.md(text)
     return shown

@@ -14,7 +14,6 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -61,7 +60,6 @@ DAY = timedelta(days=1)
 HOST, PID = "rocket_assets/host", "rocket_assets/pid"
 """The tags of a run that say in which process it is."""
 
-_POLL_SECONDS = 0.25
 _POOL_POLL_SECONDS = 2.0
 
 
@@ -146,7 +144,7 @@ class Backfill:
 
     Args:
         instance: where runs are recorded.
-        on_day: told of each day or month as it is recorded, from another thread.
+        on_day: told of each day or month as soon as it is recorded.
         on_wait: told, in a sentence, what is waited for.
         definitions: the project.
     """
@@ -288,7 +286,8 @@ class Backfill:
         self, asset: str, days: tuple[date, date] | None, outcome: Outcome, pressed: threading.Event
     ) -> Failed | None:
         run_id = str(uuid4())
-        with self._told_of_days(run_id, asset, outcome), self._closed(run_id):
+        self._tell_of_days(run_id, asset, outcome)
+        with self._closed(run_id):
             result = self._job.execute_in_process(
                 instance=self._instance,
                 run_id=run_id,
@@ -347,37 +346,16 @@ class Backfill:
                 self._instance.report_run_failed(run, message="Its process is gone; the days recorded so far stand.")
                 self._instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
-    @contextmanager
-    def _told_of_days(self, run_id: str, asset: str, outcome: Outcome) -> Iterator[None]:
-        """Tell of each day of a run as it is recorded, by reading Dagster's records beside it."""
-        newest = self._instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
-        cursor = newest[0].storage_id if newest else 0
-        done = threading.Event()
+    def _tell_of_days(self, run_id: str, asset: str, outcome: Outcome) -> None:
+        """Tell of each day of a run when Dagster has put it on record."""
 
-        def tell() -> None:
-            nonlocal cursor
-            last_look = False
-            while not last_look:
-                last_look = done.wait(_POLL_SECONDS)
-                found = self._instance.fetch_materializations(
-                    dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), after_storage_id=cursor),
-                    limit=10 * DAYS_PER_CHUNK,
-                    ascending=True,
-                ).records
-                for record in found:
-                    cursor = record.storage_id
-                    if record.run_id == run_id and record.asset_materialization and record.partition_key:
-                        day = date.fromisoformat(record.partition_key)
-                        outcome.recorded.add((asset, day))
-                        self._on_day(Recorded(asset, day, record.asset_materialization.metadata))
+        def tell(entry: dg.EventLogEntry) -> None:
+            if (made := entry.asset_materialization) and made.partition and made.asset_key == dg.AssetKey(asset):
+                day = date.fromisoformat(made.partition)
+                outcome.recorded.add((asset, day))
+                self._on_day(Recorded(asset, day, made.metadata))
 
-        with ThreadPoolExecutor(1, thread_name_prefix="progress") as threads:
-            telling = threads.submit(tell)
-            try:
-                yield
-            finally:
-                done.set()
-                telling.result()
+        self._instance.add_event_listener(run_id, tell)
 
 
 @contextmanager

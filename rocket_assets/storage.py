@@ -18,18 +18,24 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
+from typing import TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from rocket_assets.errors import Missing, StorageFailed
+from rocket_assets.errors import Missing, RocketAssetsError, StorageFailed
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 LAUNCHES = "launches/"
 IMAGES = "images/"
@@ -61,6 +67,9 @@ _NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
 _SENTENCE = re.compile(r"(.*?status code: [0-9]{3}[^:]*|[^<]*)(.*)", re.DOTALL)
 _PLAIN_ADDRESS = re.compile(r"://(?:[^\s/@]*@)?([^\s?]*)(?:\?\S*)?")
 
+_AT_ONCE = 16
+"""Calls to a bucket that are under way at once."""
+
 _LOSSES = 4
 """How often something is made again in a folder, because another took it for a leftover."""
 
@@ -70,9 +79,14 @@ def launches_key(day: date) -> str:
     return f"{LAUNCHES}{day:%Y}/{day}.json"
 
 
+def images_of_year(day: date) -> str:
+    """The folder that holds those of the days of a year."""
+    return f"{IMAGES}{day:%Y}/"
+
+
 def images_folder(day: date) -> str:
     """The folder that holds the manifest and the pictures of a day."""
-    return f"{IMAGES}{day:%Y}/{day}/"
+    return f"{images_of_year(day)}{day}/"
 
 
 def manifest_key(day: date) -> str:
@@ -155,6 +169,8 @@ class Storage:
         self.uri = uri
         with self._explained("open"):
             self._store = _open(uri, create=create, patience=timedelta(seconds=patience))
+        self._root = _folder(uri) if isinstance(self._store, LocalStore) else None
+        self._tidied = set[Path]()
 
     def write(self, key: str, body: bytes) -> bool:
         """Store `body` under `key`, whole or not at all, and say whether anything changed.
@@ -163,13 +179,17 @@ class Storage:
         one that all storages take: of lower-case letters, digits, hyphens and dots, between slashes.
         """
         self._tidy(key)
-        # Who deletes the key just now leaves nothing to compare with.
         with suppress(Missing):
-            if (stored := self.find(key)) and stored.size == len(body) and self.read(key) == body:
+            if self.read(key) == body:
                 return False
+        self.put(key, body)
+        return True
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store `body` under `key`, whole or not at all, without looking what is there."""
+        self._tidy(key)
         with self._explained("write", key):
             self._put(key, body)
-        return True
 
     def _put(self, key: str, body: bytes) -> None:
         if path := self._path(key):
@@ -209,21 +229,27 @@ class Storage:
             return None
         return Stored(key, found["size"], found["e_tag"])
 
-    def copy(self, source: str, target: str) -> bool:
+    def copy(self, source: str, target: str, listed: Mapping[str, Stored] | None = None) -> bool:
         """Let `target` hold what `source` holds, without moving bytes through here; say whether anything changed.
+
+        Args:
+            source: a key.
+            target: another.
+            listed: what is stored, by its key: all that begins with the folder of the target, and more. What it says
+                is not asked for again.
 
         Raises:
             Missing: there is nothing under `source`.
         """
         self._tidy(target)
-        here, there = self.find(source), self.find(target)
-        if here and there and self._are_equal(here, there):
+        there = self.find(target) if listed is None else listed.get(target)
+        if there and (here := (listed or {}).get(source) or self.find(source)) and self._are_equal(here, there):
             return False
         with self._found("copy", source):
-            if not (path := self._path(target)):
+            path, original = self._path(target), self._path(source)
+            if not path or not original:
                 obstore.copy(self._store, source, target)
             elif there:
-                original = _folder(self.uri) / source
                 _again_if_lost(lambda: _link_file(original, path))
             else:
                 try:
@@ -241,7 +267,7 @@ class Storage:
             return True
         # Two files become one by a link. But there are buckets whose tags are no digests (encrypted ones, Azure): there
         # each day would be copied again whenever it is brought.
-        if isinstance(self._store, LocalStore) or here.size != there.size:
+        if self._root or here.size != there.size:
             return False
         return self.read(here.key) == self.read(there.key)
 
@@ -264,44 +290,68 @@ class Storage:
     def leftovers(self, prefix: str = "") -> Iterator[str]:
         """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them.
 
-        The next write of the same key removes them. What is just now being written is none of them.
+        The first write of another `Storage` into the same folder removes them. What is just now being written is none.
         """
-        if isinstance(self._store, LocalStore):
-            folder = _folder(self.uri)
-            for path in (folder / prefix).rglob("*#*"):
+        if self._root:
+            for path in (self._root / prefix).rglob("*#*"):
                 if _is_leftover(path):
-                    yield path.relative_to(folder).as_posix()
+                    yield path.relative_to(self._root).as_posix()
 
     def remove_leftovers(self, prefix: str = "") -> None:
         """Remove the files that killed writes left behind, those of keys never written again included."""
         for key in list(self.leftovers(prefix)):
-            with self._explained("delete", key):
-                (_folder(self.uri) / key).unlink(missing_ok=True)
+            if path := self._path(key):
+                with self._explained("delete", key):
+                    path.unlink(missing_ok=True)
+
+    def each(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+        """What `work` makes of each item, in their order; several are worked on at once where a call is a round trip.
+
+        When the items break off, or the work of one does, all that had been begun is given first.
+        """
+        if self._root:
+            yield from map(work, items)
+            return
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as threads:
+            begun, broken_off = deque[Future[_Result]](), None
+            try:
+                for item in items:
+                    begun.append(threads.submit(work, item))
+                    while begun and (len(begun) >= _AT_ONCE or begun[0].done()):
+                        yield begun.popleft().result()
+            except RocketAssetsError as error:
+                broken_off = error
+            while begun:
+                yield begun.popleft().result()
+        if broken_off:
+            raise broken_off
 
     def address(self, key: str) -> str:
         """Where a person finds a key: a path on a disk, a URI in a bucket."""
-        if isinstance(self._store, LocalStore):
-            return str(_folder(self.uri) / key)
+        if path := self._path(key):
+            return str(path)
         return f"{self.uri}{key}" if self.uri.endswith("/") else f"{self.uri}/{key}"
 
     def _tidy(self, key: str) -> None:
-        """Remove what earlier writers that were killed left beside a key, under which something is to be put.
+        """Remove what earlier writers that were killed left in a folder, before something is first put into it.
 
         Before that and not after it: who is killed there again and again leaves one file, and not one more each time.
+        Once and not each time: in a folder of thousands of files that would take longer than the writing.
         """
         if not _PLAIN_KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
             raise StorageFailed(
                 f"{self.uri} takes nothing under {key!a}: a key is made of lower-case letters, digits, hyphens and "
                 f"dots between slashes, and has {_LONGEST_KEY} characters at most."
             )
-        if path := self._path(key):
+        if (path := self._path(key)) and path.parent not in self._tidied:
+            self._tidied.add(path.parent)
             with self._explained("tidy", key):
-                for beside in filter(_is_leftover, path.parent.glob(f"{path.name}#*")):
+                for beside in filter(_is_leftover, path.parent.glob("*#*")):
                     beside.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path | None:
         """The file of a key; None in a bucket or memory, which have no files."""
-        return _folder(self.uri) / key if isinstance(self._store, LocalStore) else None
+        return self._root / key if self._root else None
 
     @contextmanager
     def _found(self, verb: str, key: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from rocket_assets import storage as keys
@@ -91,14 +92,64 @@ def sample(days: Collection[date], number: int) -> list[date]:
     return sorted(day for day in days if (day.toordinal() // _DAYS_TOGETHER - number) % samples == 0)
 
 
-def misplaced_launches(archive: Archive, day: date) -> list[str]:
+class StoredDay:
+    """A day as it is stored. What is looked at is read when it is first needed, once for all that look at it.
+
+    Args:
+        archive: where it is.
+        day: which day.
+        launches: those that are stored, where they have been read already.
+        images: what lies in the folder of its pictures, where that is known already.
+        pictures: what holds them against the manifest.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        day: date,
+        *,
+        launches: list[Launch] | None = None,
+        images: Iterable[Stored] | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
+        self.day = day
+        self._archive = archive
+        self._launches = launches
+        self._images = images
+        self._pictures = pictures or Pictures(archive.storage, "digests")
+
+    @cached_property
+    def _read(self) -> tuple[list[Launch], list[str]]:
+        return self._archive.read_day(self.day)
+
+    @property
+    def launches(self) -> list[Launch]:
+        """Its launches; raises what `Archive.read_day` does."""
+        return self._read[0] if self._launches is None else self._launches
+
+    @property
+    def refused(self) -> list[str]:
+        """Why rows that the library gave for it were refused; raises what `Archive.read_day` does."""
+        return self._read[1]
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What its folder should hold; raises what `Archive.read_manifest` does."""
+        return self._archive.read_manifest(self.day)
+
+    def wrong_pictures(self) -> list[str]:
+        """Pictures that are not what the manifest says, and files that it does not name."""
+        return [problem.text for problem in self._pictures.of_day(self.manifest, self._images)]
+
+
+def misplaced_launches(stored: StoredDay) -> list[str]:
     """Stored launches whose NET is not on the day that holds them."""
-    return _misplaced(archive.read_launches(day), day)
+    return _misplaced(stored.launches, stored.day)
 
 
-def repeated_launches(archive: Archive, day: date) -> list[str]:
+def repeated_launches(stored: StoredDay) -> list[str]:
     """Launches that a day holds more than once."""
-    return _repeated(archive.read_launches(day))
+    return _repeated(stored.launches)
 
 
 def _misplaced(launches: Iterable[Launch], day: date) -> list[str]:
@@ -114,19 +165,18 @@ def _repeated(launches: Iterable[Launch]) -> list[str]:
     return [f"Launch {launch_id} is there {n} times." for launch_id, n in times.items() if n > 1]
 
 
-def refused_rows(archive: Archive, day: date) -> list[str]:
+def refused_rows(stored: StoredDay) -> list[str]:
     """Rows that the library gave for a stored day and that are no launches."""
     return [
-        f"The library gave {reason}; what was stored of it before, if anything, is kept."
-        for reason in archive.read_refused(day)
+        f"The library gave {reason}; what was stored of it before, if anything, is kept." for reason in stored.refused
     ]
 
 
-def launches_without_image(archive: Archive, day: date) -> list[str]:
+def launches_without_image(stored: StoredDay) -> list[str]:
     """Stored launches that name a picture which is not beside them, or is an earlier one, or has no entry at all."""
-    entries = {entry.launch_id: entry for entry in archive.read_manifest(day).entries}
+    entries = {entry.launch_id: entry for entry in stored.manifest.entries}
     problems = []
-    for launch in archive.read_launches(day):
+    for launch in stored.launches:
         entry = entries.get(launch.id)
         if entry is None:
             problems.append(f"{launch.name} has no entry in the manifest.")

@@ -33,7 +33,7 @@ from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import days_between
 from rocket_assets.months import month_of, read_month
-from rocket_assets.storage import Storage
+from rocket_assets.storage import Storage, Stored
 from rocket_assets.table import write_month
 
 How = Literal["before", "within"]
@@ -144,16 +144,16 @@ class _Killing(Storage):
         self._how, self._at = how, at
         self._lock = threading.Lock()
 
-    def write(self, key: str, body: bytes) -> bool:
+    def put(self, key: str, body: bytes) -> None:
         self._step()
-        if (not self.find(key) or self.read(key) != body) and self._is_due("within"):
+        if self._is_due("within"):
             # Who writes more than this into a file is ended by the system, when this much has been written.
             resource.setrlimit(resource.RLIMIT_FSIZE, (len(body) // 2, resource.RLIM_INFINITY))
-        return super().write(key, body)
+        super().put(key, body)
 
-    def copy(self, source: str, target: str) -> bool:
+    def copy(self, source: str, target: str, listed: Mapping[str, Stored] | None = None) -> bool:
         self._step()
-        return super().copy(source, target)
+        return super().copy(source, target, listed)
 
     def delete(self, keys: list[str]) -> None:
         for key in keys:

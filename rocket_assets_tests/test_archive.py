@@ -6,7 +6,7 @@ import json
 import string
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,9 @@ def launch(
 
 
 def bring(archive: Archive, *days: date) -> list[ImageDay]:
-    """The pictures of these days, by a library of its own, as a later run would bring them."""
+    """The pictures of these days in their order, by a library of its own, as a later run would bring them."""
     with ImageLibrary(archive.storage, api_url=HERE, retries=1, backoff=0) as library:
-        return list(archive.bring_images(days or [DAY], library))
+        return sorted(archive.bring_images(days or [DAY], library), key=lambda brought: brought.day)
 
 
 def bring_one(archive: Archive, *launches: Launch, day: date = DAY) -> Manifest:
@@ -374,11 +374,14 @@ def test_an_address_that_is_none_does_not_stop_its_day(archive: Archive, url: st
     assert manifest.entries[0].reason
 
 
-def test_days_are_given_in_the_order_asked_for(archive: Archive) -> None:
-    days = [DAY + timedelta(days=n) for n in (3, 0, 2)]
-    for day in days:
-        archive.write_launches(day, SOURCE, [])
-    assert [brought.day for brought in bring(archive, *days)] == days
+def test_a_day_whose_picture_is_long_in_coming_does_not_hold_up_the_others(archive: Archive) -> None:
+    slow = Answer(body=picture(shade=2), silent=1.0)
+    with ScriptedServer(Pictures({"/slow.png": slow, "/a.png": picture()})) as server:
+        archive.write_launches(DAY, SOURCE, [launch(1, server.url("/slow.png"))])
+        archive.write_launches(NEXT, SOURCE, [launch(2, server.url("/a.png"), day=NEXT)])
+        with ImageLibrary(archive.storage, api_url=HERE) as library:
+            given = [brought.day for brought in archive.bring_images([DAY, NEXT], library)]
+    assert given == [NEXT, DAY]
 
 
 # A day brought again

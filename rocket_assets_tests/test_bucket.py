@@ -9,16 +9,22 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from rocket_assets.errors import Missing, StorageFailed
+from rocket_assets.sample_library.api import Row
+from rocket_assets.sample_library.catalogue import launches
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets.verification import Level
 from rocket_assets_tests.bucket import KEY, REFUSED, S3, SECRET, SESSION, Fault
+from rocket_assets_tests.project import BOTH, Project
 from rocket_assets_tests.test_promises import bring, problems, small
 
 OLD, NEW = b"old" * 100, b"new" * 100
@@ -208,6 +214,42 @@ def test_an_object_is_put_in_one_piece_whatever_its_size_and_a_copy_is_known_by_
 def test_an_address_in_a_bucket_is_its_uri(bucket: Storage) -> None:
     assert bucket.address("a/b") == f"{bucket.uri}/a/b"
     assert list(bucket.leftovers()) == []
+
+
+def test_each_day_more_costs_a_bucket_four_calls_for_a_picture_that_is_known_and_three_for_its_launches(
+    s3: S3, instance: dg.DagsterInstance
+) -> None:
+    """All that a run does counts, its checks included; the second time, when nothing is written, it is less."""
+
+    def daily(base_url: str) -> list[Row]:
+        rows = launches(base_url)
+        nets = (datetime(2024, 12, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(40))
+        changed = {"image": next(row["image"] for row in rows if row["image"])}
+        return [
+            rows[0] | changed | {"id": str(uuid.UUID(int=number)), "net": f"{net:%Y-%m-%dT%H:%M:%SZ}"}
+            for number, net in enumerate(nets)
+        ]
+
+    def calls(start: str, end: str) -> dict[str, int]:
+        counted = dict[str, int]()
+        for asset in BOTH:
+            s3.requests.clear()
+            assert project.bring(start, end, [asset]).success
+            counted[asset] = len(s3.requests)
+        return counted
+
+    with LibraryServer(rows=daily, picture=small) as library:
+        project = Project(library.url, Storage(f"{s3.make_bucket()}/archive"), instance)
+        assert all(result.success for result in project.bring_both("2024-12-01", "2024-12-02"))
+        few, many = calls("2024-12-03", "2024-12-08"), calls("2024-12-09", "2024-12-30")
+        few_again, many_again = calls("2024-12-03", "2024-12-08"), calls("2024-12-09", "2024-12-30")
+
+    def of_one_more(many: dict[str, int], few: dict[str, int]) -> dict[str, int]:
+        # Two threads may read the one picture at the same moment, which is a call or two in all.
+        return {asset: round((many[asset] - few[asset]) / (22 - 6)) for asset in BOTH}
+
+    assert of_one_more(many, few) == {"launches": 3, "launch_images": 4}
+    assert of_one_more(many_again, few_again) == {"launches": 2, "launch_images": 3}
 
 
 def test_promise_5_twice_is_the_same_as_once_in_a_bucket_too(bucket: Storage, s3: S3) -> None:

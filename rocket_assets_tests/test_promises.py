@@ -62,7 +62,7 @@ def bring_launches(library: LibraryServer, archive: Archive, first: date = FIRST
 def bring_images(archive: Archive, first: date = FIRST, last: date = LAST) -> list[ImageDay]:
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     with ImageLibrary(archive.storage, api_url=HERE, retries=1, backoff=0) as pictures:
-        return list(archive.bring_images(days, pictures))
+        return sorted(archive.bring_images(days, pictures), key=lambda brought: brought.day)
 
 
 def bring(library: LibraryServer, storage: Storage) -> Archive:

@@ -26,6 +26,7 @@ from rocket_assets.verification import (
     Pictures,
     Problem,
     Remedy,
+    StoredDay,
     launches_without_image,
     misplaced_launches,
     repeated_launches,
@@ -582,7 +583,7 @@ def test_verifying_writes_nothing(archive: Archive) -> None:
 
 def test_a_launch_on_a_day_that_is_not_its_own_is_named(archive: Archive) -> None:
     archive.write_launches(DAY, SOURCE, [launch(1), launch(2, day=NEXT, hour=3)])
-    (problem,) = misplaced_launches(archive, DAY)
+    (problem,) = misplaced_launches(StoredDay(archive, DAY))
     assert "Rocket 2" in problem
     assert "2026-03-06 03:00Z" in problem
     assert f"{keys.launches_key(DAY)}: {problem}" in problems(archive, "full")
@@ -590,12 +591,12 @@ def test_a_launch_on_a_day_that_is_not_its_own_is_named(archive: Archive) -> Non
 
 def test_a_launch_that_is_there_twice_is_named(archive: Archive) -> None:
     archive.write_launches(DAY, SOURCE, [launch(1), launch(2), launch(1)])
-    assert repeated_launches(archive, DAY) == [f"Launch {launch(1).id} is there 2 times."]
+    assert repeated_launches(StoredDay(archive, DAY)) == [f"Launch {launch(1).id} is there 2 times."]
     assert f"{keys.launches_key(DAY)}: Launch {launch(1).id} is there 2 times." in problems(archive, "full")
 
 
 def test_launches_have_their_image_where_the_library_names_one(archive: Archive) -> None:
-    assert [launches_without_image(archive, day) for day in (DAY, NEXT, EMPTY)] == [[], [], []]
+    assert [launches_without_image(StoredDay(archive, day)) for day in (DAY, NEXT, EMPTY)] == [[], [], []]
 
 
 def test_a_launch_without_its_picture_is_named_with_the_reason(storage: Storage) -> None:
@@ -604,15 +605,15 @@ def test_a_launch_without_its_picture_is_named_with_the_reason(storage: Storage)
     with ScriptedServer(script) as server:
         archive.write_launches(DAY, SOURCE, [launch(1, server.url("/a.png")), launch(2, server.url("/bad.png"))])
         bring(archive)
-        (problem,) = launches_without_image(archive, DAY)
+        (problem,) = launches_without_image(StoredDay(archive, DAY))
         assert problem.startswith("Rocket 2 | Payload is without its picture: ")
         assert "no picture" in problem
         archive.write_launches(DAY, SOURCE, [launch(1, server.url("/bad.png")), launch(3, server.url("/a.png"))])
-        not_yet, no_entry = launches_without_image(archive, DAY)
+        not_yet, no_entry = launches_without_image(StoredDay(archive, DAY))
         assert "not yet brought" in not_yet
         assert no_entry == "Rocket 3 | Payload has no entry in the manifest."
         bring(archive)
-        (kept,) = launches_without_image(archive, DAY)
+        (kept,) = launches_without_image(StoredDay(archive, DAY))
     assert kept.endswith("An earlier picture is kept: rocket-1-payload-00000001.png.")
 
 

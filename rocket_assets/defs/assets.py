@@ -37,7 +37,7 @@ from rocket_assets.errors import Damaged, NotAPicture, RocketAssetsError, Unavai
 from rocket_assets.gallery.site import Gallery, recipe_of
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
-from rocket_assets.launches import data_version
+from rocket_assets.launches import Launch, data_version
 from rocket_assets.months import Month, read_month
 from rocket_assets.storage import Storage
 from rocket_assets.table import RECIPE as TABLE_RECIPE
@@ -164,18 +164,18 @@ def launches(
     archive, errors = Archive(storage), dict[date, RocketAssetsError]()
     not_done, broken_off = days_to_bring(context), None
     try:
-        for day in launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ():
-            try:
-                stored, changed = archive.write_day(day)
-            except RocketAssetsError as error:
-                errors[day.day] = error
+        brought = launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ()
+        for written in archive.write_days(brought):
+            day = written.day
+            if written.error:
+                errors[day.day] = written.error
                 continue
             not_done.remove(day.day)
             yield recorded(
                 context,
                 day.day,
-                data_version=data_version(stored.launches),
-                metadata=metadata.of_launches(stored, storage, changed=changed),
+                data_version=data_version(day.launches),
+                metadata=metadata.of_launches(day, storage, changed=written.changed),
             )
     except Unavailable as error:
         again = wait_for(context, error)
@@ -184,9 +184,8 @@ def launches(
         broken_off = again
     except RocketAssetsError as error:
         broken_off = failure(error)
-    yield from checks.evaluate(
-        checks.of_launches, archive, [day for day in days_of_run(context) if day not in not_done]
-    )
+    stored = [day for day in days_of_run(context) if day not in not_done]
+    yield from checks.evaluate(checks.of_launches, archive, checks.brought_launches(archive, stored))
     if broken_off:
         raise broken_off
     if errors:
@@ -215,10 +214,10 @@ def launch_images(
     Each distinct address is fetched once in a run, and not at all when what we have still holds. A launch without a
     picture has an entry with the reason. Only a picture that decodes whole is ever stored as one.
     """
-    archive, errors, brought = Archive(storage), dict[date, RocketAssetsError](), list[date]()
+    archive, errors, brought = Archive(storage), dict[date, RocketAssetsError](), dict[date, list[Launch]]()
     for day in archive.bring_images(days_to_bring(context), image_library):
         if day.manifest:
-            brought.append(day.day)
+            brought[day.day] = day.launches
         if day.manifest and not day.error:
             yield recorded(
                 context,
@@ -229,7 +228,7 @@ def launch_images(
         elif day.error:
             errors[day.day] = day.error
             context.log.warning(f"{day.day} is not done: {day.error} {day.error.advice}")
-    yield from checks.evaluate(checks.of_images, archive, brought)
+    yield from checks.evaluate(checks.of_images, archive, checks.brought_images(archive, brought))
     if errors:
         raise failed_days(context, errors)
 

@@ -9,7 +9,7 @@ to the days since, a sample each night. It belongs to the archive and not to one
 part of their runs, and what a night has found would be gone from the UI with the next day that is brought.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,12 +19,14 @@ from rocket_assets.archive import Archive
 from rocket_assets.defs.conditions import days_behind
 from rocket_assets.defs.runs import RETRYABLE, failure
 from rocket_assets.errors import RocketAssetsError
+from rocket_assets.launches import Launch
 from rocket_assets.storage import Storage
 from rocket_assets.verification import (
     SAMPLES,
     Pictures,
     Problem,
     Remedy,
+    StoredDay,
     launches_without_image,
     misplaced_launches,
     refused_rows,
@@ -48,19 +50,25 @@ class Check:
 
     name: str
     description: str
-    look: Callable[[Archive, date], list[str]]
+    look: Callable[[StoredDay], list[str]]
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
     def spec(self, asset: str) -> dg.AssetCheckSpec:
         """The check as Dagster announces it."""
         return dg.AssetCheckSpec(self.name, asset=asset, description=self.description)
 
-    def evaluate(self, archive: Archive, days: Iterable[date]) -> dg.AssetCheckResult:
-        """Look at these days."""
-        looked_at = list(days)
-        problems = [(day, problem) for day in looked_at for problem in self._problems(archive, day)]
+    def problems(self, stored: StoredDay) -> list[str]:
+        """What of this day is not so; a day that cannot be read is a problem, too."""
+        try:
+            return self.look(stored)
+        except RocketAssetsError as error:
+            return [str(error)]
+
+    def result(self, looked_at: Mapping[date, list[str]]) -> dg.AssetCheckResult:
+        """What was found on these days."""
+        problems = [(day, text) for day, texts in looked_at.items() for text in texts]
         failing = sorted({day.isoformat() for day, _ in problems})
-        metadata = _looked_at(looked_at)
+        metadata = _looked_at(list(looked_at))
         if problems:
             metadata[_FAILING] = dg.MetadataValue.json(failing)
             metadata["problems"] = dg.MetadataValue.table(
@@ -73,16 +81,6 @@ class Check:
             metadata=metadata,
             description=f"{len(failing)} of {len(looked_at)} days fail." if failing else None,
         )
-
-    def _problems(self, archive: Archive, day: date) -> list[str]:
-        try:
-            return self.look(archive, day)
-        except RocketAssetsError as error:
-            return [str(error)]
-
-
-def _pictures_that_differ(archive: Archive, day: date) -> list[str]:
-    return [problem.text for problem in Pictures(archive.storage, "digests").of_day(archive.read_manifest(day))]
 
 
 of_launches = (
@@ -108,16 +106,35 @@ of_images = (
     Check(
         "images_are_what_the_manifest_says",
         "Each picture has the digest that the manifest gives it, and no file lies beside them that it does not name.",
-        _pictures_that_differ,
+        StoredDay.wrong_pictures,
     ),
 )
 
 
-def evaluate(checks: Iterable[Check], archive: Archive, days: Iterable[date]) -> Iterator[dg.AssetCheckResult]:
+def evaluate(checks: Sequence[Check], archive: Archive, days: Iterable[StoredDay]) -> Iterator[dg.AssetCheckResult]:
     """Each check's result for the days that a run has brought; of no days there is nothing to say."""
-    brought = list(days)
-    for check in checks if brought else ():
-        yield check.evaluate(archive, brought)
+
+    def look(stored: StoredDay) -> tuple[date, list[list[str]]]:
+        return stored.day, [check.problems(stored) for check in checks]
+
+    found = sorted(archive.storage.each(look, days), key=lambda each: each[0])
+    for number, check in enumerate(checks if found else ()):
+        yield check.result({day: problems[number] for day, problems in found})
+
+
+def brought_launches(archive: Archive, days: Iterable[date]) -> Iterator[StoredDay]:
+    """These days, to be looked at when their launches have been stored."""
+    return (StoredDay(archive, day) for day in days)
+
+
+def brought_images(archive: Archive, launches: Mapping[date, list[Launch]]) -> Iterator[StoredDay]:
+    """The days of these stored launches, to be looked at when their pictures have been stored.
+
+    Equal pictures are read once, and folders are listed together.
+    """
+    pictures, stored = Pictures(archive.storage, "digests"), archive.list_images(launches)
+    for day in launches:
+        yield StoredDay(archive, day, launches=launches[day], images=stored[day].values(), pictures=pictures)
 
 
 WHOLE = dg.AssetCheckSpec(

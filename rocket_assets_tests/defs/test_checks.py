@@ -10,15 +10,21 @@ import dagster as dg
 import pytest
 
 from rocket_assets.archive import Archive
-from rocket_assets.defs.checks import of_images, of_launches
+from rocket_assets.defs.checks import evaluate, of_images, of_launches
 from rocket_assets.defs.runs import DATA_VERSION
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launches import parse
 from rocket_assets.storage import images_folder, launches_key, manifest_key
+from rocket_assets.verification import StoredDay
 from rocket_assets_tests.project import Project, failure_of
 
 DAY = date(2024, 12, 5)
 CHECKS = {check.name: check for check in (*of_launches, *of_images)}
+
+
+def stored(archive: Archive, days: list[date]) -> list[StoredDay]:
+    """These days, as a run looks at them."""
+    return [StoredDay(archive, day) for day in days]
 
 
 def _move_a_launch(archive: Archive) -> None:
@@ -64,11 +70,11 @@ def test_a_check_is_true_of_a_good_day_and_names_what_is_wrong_with_a_bad_one(
 ) -> None:
     assert all(result.success for result in project.bring_both("2024-12-04", "2024-12-05"))
     days = [date(2024, 12, 4), DAY]
-    good = CHECKS[name].evaluate(project.archive, days)
+    (good,) = evaluate([CHECKS[name]], project.archive, stored(project.archive, days))
     assert good.passed
     assert good.metadata["days"].value == 2
     damage(project.archive)
-    bad = CHECKS[name].evaluate(project.archive, days)
+    (bad,) = evaluate([CHECKS[name]], project.archive, stored(project.archive, days))
     assert not bad.passed
     assert bad.metadata["days that fail"].value == ["2024-12-05"]
     problems = bad.metadata["problems"]
@@ -79,8 +85,9 @@ def test_a_check_is_true_of_a_good_day_and_names_what_is_wrong_with_a_bad_one(
 
 
 def test_a_day_that_cannot_be_read_fails_its_checks(project: Project) -> None:
-    for check in CHECKS.values():
-        assert not check.evaluate(project.archive, [DAY]).passed
+    results = list(evaluate(list(CHECKS.values()), project.archive, stored(project.archive, [DAY])))
+    assert [result.check_name for result in results] == list(CHECKS)
+    assert not any(result.passed for result in results)
 
 
 def test_a_day_brought_alone_has_an_evaluation_of_its_own_that_names_it(project: Project) -> None:

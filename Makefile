@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo gallery test test-all bench-gallery dev dev-demo screenshots check fix install clean
+.PHONY: help demo gallery test test-all bench bench-gallery dev dev-demo screenshots check fix install clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "make screenshots  the pictures of the README, by the browser tests"
 	@echo "make check     lint, format and types"
 	@echo "make fix       mend what lint and format can mend"
+	@echo "make bench     what a backfill takes, beside what one would use instead; writes benchmarks/RESULTS.md in hours"
 	@echo "make bench-gallery  what the gallery of the whole history takes; writes benchmarks/gallery.md"
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
@@ -58,8 +59,12 @@ test: $(VENV)/installed-dev $(VENV)/installed-axe
 test-all: test
 	$(PYTEST) -m slow
 
+# A part of it: make bench BENCH="--case 365 --contender ours,script --repeat 3".
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks $(BENCH)
+
 bench-gallery: $(VENV)/installed-dev
-	$(BIN)/python benchmarks/gallery.py
+	$(BIN)/python -m benchmarks.gallery
 
 screenshots: $(VENV)/installed-dev $(VENV)/installed-axe
 	ROCKET_ASSETS_BROWSER=required ROCKET_ASSETS_SCREENSHOTS=$(CURDIR)/docs \
@@ -98,7 +103,7 @@ fix: $(VENV)/installed-dev
 install: $(VENV)/installed-dev $(VENV)/installed-axe
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	rm -rf $(VENV) .demo .bench .pytest_cache .ruff_cache .hypothesis *.egg-info build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -112,6 +117,10 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	@touch $@ $(VENV)/installed-dev $(VENV)/installed
 
 # What the tests in a browser look for barriers with. Without npm or its registry they say what is missing, and skip.
 $(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/python

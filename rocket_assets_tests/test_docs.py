@@ -82,7 +82,8 @@ def test_every_dependency_is_pinned_and_all_of_dagster_at_one_version() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     pinned = {name.lower().replace("_", "-") for name in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"].values()
+    named = [*project["dependencies"], *(line for extra in extras for line in extra)]
     assert {re.split(r"[<>=]", line)[0].lower() for line in named} <= pinned
     assert len({pins[name] for name in ("dagster", "dagster-webserver", "dagster-graphql")}) == 1
 

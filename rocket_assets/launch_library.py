@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,19 @@ class Updates:
     launches: list[Launch]
     count: int
     unreadable: list[str]
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the API's throttle gives out: `limit` requests in so many seconds, of which so many are left.
+
+    Where none is, the next may come in `next_in` seconds.
+    """
+
+    limit: int
+    seconds: float
+    left: int
+    next_in: float
 
 
 class LaunchLibrary:
@@ -268,6 +282,26 @@ class LaunchLibrary:
             yield Updates(launches, count if isinstance(count, int) else offset + len(launches), unreadable)
             seen.update(launch.id for launch in launches)
             offset += len(answer["results"])
+
+    def allowance(self) -> Allowance | None:
+        """What the API says of its throttle, or None where it says nothing or has none; it does not count the question.
+
+        Nothing depends on it, so that nothing is an error.
+        """
+        # As with every question, no redirect is followed: it could carry the token to another host.
+        try:
+            with logged_without(self._auth.hidden), self._turn:
+                response, body = download(
+                    self._session,
+                    urljoin(self.url, "api-throttle/"),
+                    limits=self._limits,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                )
+            said = json.loads(body) if response.status_code == requests.codes.ok else None
+        except (requests.RequestException, OSError, ValueError, RecursionError):
+            return None
+        return _allowance_in(said)
 
     def _in_order(self, pages: Iterator[_Page]) -> Iterator[_Page]:
         """These pages; all of them as one where the first shows that the library does not sort by net.
@@ -439,6 +473,19 @@ class _Token(AuthBase):
         except RecursionError:
             # What is nested too deep to be searched is not to be kept either.
             return True
+
+
+def _allowance_in(said: Any) -> Allowance | None:
+    """What an answer says of the throttle: an object, or a list of one, as the API's schema has it."""
+    said = said[0] if isinstance(said, list) and said else said
+    names = ("your_request_limit", "limit_frequency_secs", "current_use", "next_use_secs")
+    given = [said.get(name) for name in names] if isinstance(said, dict) else []
+    numbers = [number for number in given if isinstance(number, int | float) and abs(number) <= sys.maxsize]
+    if len(numbers) < len(names) or min(numbers[:2]) < 1:
+        return None
+    limit, seconds, used, next_in = numbers
+    # Where a request may come at once, the API has been seen to say a time that is past.
+    return Allowance(int(limit), seconds, max(0, int(limit - used)), min(max(0.0, next_in), _LONGEST_RETRY_AFTER))
 
 
 def _whole(digits: str) -> float:

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rocket_assets.errors import RateLimited, Refused, RocketAssetsError, Unavailable, UnexpectedAnswer, WrongSetting
-from rocket_assets.launch_library import DAY, LaunchDay, LaunchLibrary, Updates
+from rocket_assets.launch_library import DAY, Allowance, LaunchDay, LaunchLibrary, Updates
 from rocket_assets.launches import Launch
 from rocket_assets.network import Timeout
 from rocket_assets.sample_library.paging import page
@@ -634,6 +635,88 @@ def test_the_throttle_of_a_faithful_library_stops_the_window_after_the_days_that
 
 
 # Connections
+
+
+def test_what_the_throttle_of_a_faithful_library_still_takes_is_told_and_asking_does_not_count() -> None:
+    with LibraryServer(throttle=2) as server, LaunchLibrary(server.url) as library:
+        assert library.allowance() == library.allowance() == Allowance(2, 3600, 2, 0)
+        for _ in range(2):
+            list(library.days(FIRST, FIRST + DAY))
+        told = library.allowance()
+        assert library.requests == 2
+    assert told
+    assert (told.limit, told.left) == (2, 0)
+    assert 3590 < told.next_in <= 3600
+
+
+def _throttle(**said: object) -> bytes:
+    return json.dumps(THROTTLE | said).encode()
+
+
+THROTTLE = {"your_request_limit": 15, "limit_frequency_secs": 3600, "current_use": 4, "next_use_secs": 0, "ident": "me"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(200, _throttle(), JSON), Allowance(15, 3600, 11, 0)),
+        (Answer(200, b"[" + _throttle() + b"]", JSON), Allowance(15, 3600, 11, 0)),
+        (Answer(200, _throttle(current_use=15, next_use_secs=1631), JSON), Allowance(15, 3600, 0, 1631)),
+        (Answer(200, _throttle(current_use=99), JSON), Allowance(15, 3600, 0, 0)),
+        (Answer(200, _throttle(next_use_secs=-12.5), JSON), Allowance(15, 3600, 11, 0)),
+        (Answer(200, _throttle(next_use_secs=10**9), JSON), Allowance(15, 3600, 11, 86_400)),
+        (Answer(200, _throttle(your_request_limit=None), JSON), None),
+        (Answer(200, _throttle(your_request_limit=0), JSON), None),
+        (Answer(200, _throttle(limit_frequency_secs=0), JSON), None),
+        (Answer(200, _throttle(current_use="4"), JSON), None),
+        (Answer(200, _throttle().replace(b"3600", b"NaN"), JSON), None),
+        (Answer(200, _throttle().replace(b"3600", b"9" * 400), JSON), None),
+        (Answer(200, _throttle().replace(b"3600", b"9" * 5000), JSON), None),
+        (Answer(200, b"[]", JSON), None),
+        (Answer(200, b"[" * 100_000, JSON), None),
+        (Answer(200, b"<html>", "text/html"), None),
+        (Answer(200, b"\xff\xfe\x00", JSON), None),
+        (Answer(200, _throttle(), JSON, {"Content-Encoding": "gzip"}), None),
+        (Answer(302, b"", JSON, {"Location": "http://127.0.0.1:9/"}), None),
+        (Answer(302, b"", JSON, {"Location": "http://[here/"}), None),
+        (Answer(404, _throttle(), JSON), None),
+        (Answer(429, _throttle(), JSON), None),
+        (Answer(500), None),
+        (Answer(reset=True), None),
+        (Answer(silent=60), None),
+    ],
+)
+def test_of_what_the_throttle_says_what_can_be_understood_is_told_and_nothing_is_an_error(
+    answer: Answer, told: Allowance | None
+) -> None:
+    with (
+        ScriptedServer(lambda _: answer) as server,
+        LaunchLibrary(server.url("/2.3.0/"), retries=0, timeout=Timeout(1, 1)) as library,
+    ):
+        assert library.allowance() == told
+        assert [urlsplit(request.path).path for request in server.requests] == ["/2.3.0/api-throttle/"]
+        assert library.requests == 0
+
+
+def test_where_it_is_the_turn_of_another_the_throttle_is_not_asked(tmp_path: Path) -> None:
+    turn = FileLock(tmp_path / "turn", timeout=0)
+    with (
+        ScriptedServer(lambda _: Answer(200, _throttle(), JSON)) as server,
+        LaunchLibrary(server.url("/2.3.0/"), turn=turn) as library,
+    ):
+        with FileLock(tmp_path / "turn"):
+            assert library.allowance() is None
+            assert not server.requests
+        assert library.allowance() is not None
+
+
+def test_the_throttle_is_asked_with_the_token_because_it_is_that_of_the_token() -> None:
+    with (
+        ScriptedServer(lambda _: Answer(200, _throttle(your_request_limit=300), JSON)) as server,
+        LaunchLibrary(server.url("/2.3.0/"), token=SECRET) as library,
+    ):
+        assert library.allowance() == Allowance(300, 3600, 296, 0)
+        assert [request.headers["authorization"] for request in server.requests] == [f"Token {SECRET}"]
 
 
 def test_a_redirect_is_refused_with_the_new_address_and_gets_no_token() -> None:

@@ -64,12 +64,14 @@ def _turn(context: dg.InitResourceContext) -> AbstractContextManager[object] | N
     lock of the file system holds on one machine, which is as far as SQLite goes, and ends with its process. Where it
     cannot be written, Dagster does not keep its records either.
     """
-    if not context.instance:
-        return None
-    home = Path(context.instance.root_directory)
+    return turn_in(Path(context.instance.root_directory)) if context.instance else None
+
+
+def turn_in(home: Path, seconds: float = -1) -> AbstractContextManager[object] | None:
+    """What one client of a Dagster home holds at a time; who waits longer than so many seconds gets a TimeoutError."""
     lock = home / "launch_library.lock"
     refuses = [place for place in (lock, home) if place.exists() and not os.access(place, os.W_OK)]
-    return None if refuses else FileLock(lock)
+    return None if refuses else FileLock(lock, timeout=seconds)
 
 
 class StorageResource(dg.ConfigurableResource[Storage]):

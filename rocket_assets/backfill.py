@@ -145,7 +145,8 @@ class Backfill:
     Args:
         instance: where runs are recorded.
         on_day: told of each day or month as soon as it is recorded.
-        on_wait: told, in a sentence, what is waited for.
+        on_wait: told, in a sentence, what is waited for, and for how many seconds if that is known.
+        before_asking: called before each run of launches, when no other run asks the API.
         definitions: the project.
     """
 
@@ -153,12 +154,14 @@ class Backfill:
         self,
         instance: dg.DagsterInstance,
         on_day: Callable[[Recorded], None],
-        on_wait: Callable[[str], None] = lambda _: None,
+        on_wait: Callable[[str, float | None], None] = lambda _, __: None,
+        before_asking: Callable[[], None] = lambda: None,
         definitions: dg.Definitions = defs,
     ) -> None:
         self._instance = instance
         self._on_day = on_day
         self._on_wait = on_wait
+        self._before_asking = before_asking
         self._chunk = ""
         self._job = definitions.resolve_implicit_global_asset_job_def()
 
@@ -269,6 +272,7 @@ class Backfill:
         """Run a range of launches, and run what is left of it again after each wait that the throttle asks for."""
         while True:
             self._wait_for_the_pool(pressed)
+            self._before_asking()
             failed = self._run("launches", (start, end), outcome, pressed)
             if failed is None:
                 return None
@@ -276,7 +280,8 @@ class Backfill:
                 outcome.failures.append(failed)
                 return failed
             until = datetime.now(UTC) + timedelta(seconds=failed.retry_after)
-            self._on_wait(f"The throttle of the Launch Library is reached; going on at {until:%H:%M:%S} UTC.")
+            said = f"The throttle of the Launch Library is reached; going on at {until:%H:%M:%S} UTC."
+            self._on_wait(said, failed.retry_after)
             # The pictures do not come from the library: the wait is long enough for those of the days that stand.
             meanwhile()
             _wait(pressed, max(0.0, (until - datetime.now(UTC)).total_seconds()))
@@ -320,7 +325,7 @@ class Backfill:
             if not pool.slot_count or pool.active_slot_count < pool.slot_count:
                 return
             if not said:
-                self._on_wait("Another run is asking the Launch Library; going on when it is done.")
+                self._on_wait("Another run is asking the Launch Library; going on when it is done.", None)
                 said = True
             _wait(pressed, _POOL_POLL_SECONDS)
 
@@ -397,6 +402,13 @@ def portions(days: Sequence[date], size: int) -> Iterator[list[date]]:
     """The days, or months, in portions that one run takes."""
     for first in range(0, len(days), size):
         yield list(days[first : first + size])
+
+
+def runs_of(asset: str, wanted: Mapping[str, Sequence[date]]) -> list[tuple[date, date]]:
+    """The first and the last day of each run of an asset that brings what is wanted."""
+    chunks = portions(sorted({day for days in wanted.values() for day in days}), DAYS_PER_CHUNK)
+    chosen = set(wanted.get(asset, ()))
+    return [run for chunk in chunks for run in ranges([day for day in chunk if day in chosen])]
 
 
 def next_day(day: date) -> date:

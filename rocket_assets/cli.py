@@ -28,17 +28,20 @@ from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
 from rocket_assets.gallery.server import WHAT_MAKES_IT, GalleryServer
+from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import days_between
 from rocket_assets.months import month_of
+from rocket_assets.network import Limits, Timeout
 from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
 from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, GALLERY_URL, START_DATE, Setting, Settings
 from rocket_assets.storage import Storage, Stored
+from rocket_assets.tally import Tally, count, size
 from rocket_assets.verification import Level, Problem, Remedy
 from rocket_assets.verification import verify as verified
 
 if TYPE_CHECKING:
-    from rocket_assets.backfill import Backfill, Outcome, Recorded
+    from rocket_assets.backfill import Backfill, Outcome
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -46,6 +49,9 @@ SAMPLE_PORT = 19571
 """Where the sample library listens unless told otherwise: outside the range that systems hand out by themselves."""
 
 _MOST_SHOWN = 50
+
+_ASK_SECONDS = 5.0
+"""How long the API is asked at most what its throttle still takes: that is good to know, and no more."""
 
 _OUR_HOMES = (".dagster", ".demo/dagster")
 """The Dagster homes that are ours, below the folder in which one is; the first is the one unless told otherwise."""
@@ -114,7 +120,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     settings = Settings.read(os.environ)
     days = _days(start, end)
 
-    from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records
+    from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records, runs_of
     from rocket_assets.defs.partitions import days as partitions
 
     brought, made = _chosen(assets, DAILY), _chosen(assets, MONTHLY)
@@ -129,11 +135,14 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     storage = Storage(settings.storage)
     storage.ensure_writable()
     home = _use_dagster_home()
-    tally = Tally()
-    with records(home) as instance:
-        work = Backfill(instance, tally.add, tally.say)
+    with records(home) as instance, _library(settings, home) as library:
+        tally = Tally(ask=library.allowance)
+        work = Backfill(instance, tally.add, tally.wait, tally.before_asking)
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in brought}
-        with tally.show(wanted):
+        open_days = {day for missing in wanted.values() for day in missing}
+        months = dict.fromkeys(made, len({month_of(day) for day in open_days}))
+        standing = len(days) - len(open_days)
+        with tally.show(wanted, runs=runs_of("launches", wanted), months=months, standing=standing):
             outcome = work.bring(wanted)
         left = outcome.not_standing
         # Days that stood before this are not missing, however much they are to be brought again.
@@ -151,12 +160,26 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         again = f"{_called()} backfill {start} {end} --only-missing"
         if not are_missing:
             again = f"{_called()} backfill {left[0]} {left[-1]}"
-        click.echo(f"{_count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
+        click.echo(f"{count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
         click.echo(f"Everything written is whole. To go on: {again}", err=True)
     if outcome.interrupted or (views and views.interrupted):
         sys.exit(INTERRUPTED)
     if left or outcome.failures or (views and views.failures):
         sys.exit(FAILED)
+
+
+def _library(settings: Settings, home: Path) -> LaunchLibrary:
+    """The API, to be asked how many requests it still takes, and not to be waited for."""
+    from rocket_assets.defs.resources import turn_in
+
+    return LaunchLibrary(
+        settings.api_url,
+        token=settings.api_token,
+        retries=0,
+        timeout=Timeout(connect=_ASK_SECONDS, read=_ASK_SECONDS),
+        limits=Limits(seconds=_ASK_SECONDS),
+        turn=turn_in(home, _ASK_SECONDS),
+    )
 
 
 def _chosen(assets: str, among: Sequence[str]) -> list[str]:
@@ -241,14 +264,14 @@ def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[P
     if not looked_at:
         _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
     if unnamed:
-        size = _size(sum(found.size for found in unnamed))
-        told = f"{_count(len(unnamed), 'picture')} of the pool ({size}) named by no manifest: harmless."
+        stored = size(sum(found.size for found in unnamed))
+        told = f"{count(len(unnamed), 'picture')} of the pool ({stored}) named by no manifest: harmless."
         click.echo(f"{told} A launch has shown them before, or a day that could not be read shows them.")
     if aside := sum(1 for _ in archive.storage.list(keys.DAMAGED)):
-        kept = f"{_count(aside, 'damaged picture')} kept, for want of a whole one:"
+        kept = f"{count(aside, 'damaged picture')} kept, for want of a whole one:"
         click.echo(f"{kept} {archive.storage.address(keys.DAMAGED)}")
-    said = f"{_count(looked_at, 'day')} and {_count(pictures, 'picture')} looked at ({level})"
-    click.echo(f"{said}: {_count(len(problems), 'problem') if problems else 'no problems'}.")
+    said = f"{count(looked_at, 'day')} and {count(pictures, 'picture')} looked at ({level})"
+    click.echo(f"{said}: {count(len(problems), 'problem') if problems else 'no problems'}.")
     return problems
 
 
@@ -268,9 +291,9 @@ def _repair(archive: Archive, problems: Sequence[Problem], level: Level, again: 
     failed = any(outcome.failures for outcome in outcomes)
     for outcome in outcomes:
         _list_failures(outcome)
-    _list(f"{_count(len(mended.lost), 'picture')} could not be had again:", [lost.text for lost in mended.lost])
+    _list(f"{count(len(mended.lost), 'picture')} could not be had again:", [lost.text for lost in mended.lost])
     _list("What was there of a picture, damaged, is kept:", [archive.storage.address(key) for key in mended.aside])
-    _list(f"{_count(len(mended.left), 'problem')} left:", [problem.text for problem in mended.left])
+    _list(f"{count(len(mended.left), 'problem')} left:", [problem.text for problem in mended.left])
     if failed:
         click.echo(f"What was whole still is. To go on: {again}", err=True)
     for day in sorted({day for lost in mended.lost for day in lost.days})[:_MOST_SHOWN]:
@@ -296,8 +319,8 @@ def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Ou
     }
     tally = Tally()
     with records(home) as instance, tally.show(wanted):
-        outcome = Backfill(instance, tally.add, tally.say).bring(wanted)
-    click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
+        outcome = Backfill(instance, tally.add, tally.wait, tally.before_asking).bring(wanted)
+    click.echo(f"{count(tally.days, 'day')} brought: {tally}.")
     return outcome
 
 
@@ -307,7 +330,7 @@ def _make_again(home: Path, days: Collection[date]) -> Outcome:
 
     tally = Tally()
     with records(home) as instance:
-        work = Backfill(instance, tally.add, tally.say)
+        work = Backfill(instance, tally.add, tally.wait, tally.before_asking)
         wanted = {asset: work.made_months(days, asset) for asset in MONTHLY}
         with tally.show_months(wanted):
             return work.make(wanted, index=bool(wanted["launch_gallery"]))
@@ -484,73 +507,11 @@ def _serve(server: Server, setting: Setting, command: Sequence[str]) -> None:
     server.serve_forever()
 
 
-class Tally:
-    """Counts what a backfill has brought, and shows it."""
-
-    def __init__(self) -> None:
-        self.days = self.launches = self.pictures = self.refused = self.requests = 0
-        self.bytes_fetched = self.bytes_kept = 0
-        self.days_with_refusals: list[date] = []
-        self.days_with_refused_rows: list[date] = []
-        self._open: dict[date, int] = {}
-        self._counts_launches = "launches"
-        self._progress: Progress | None = None
-
-    def show(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
-        """A progress over the days that are wanted; a day is done when each asset of it is recorded."""
-        self._counts_launches = "launches" if "launches" in wanted else "launch_images"
-        for days in wanted.values():
-            for day in days:
-                self._open[day] = self._open.get(day, 0) + 1
-        self._progress = Progress(Console(stderr=True), total=len(self._open), unit="days")
-        return self._progress
-
-    def show_months(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
-        """A progress over the months of each asset that are wanted."""
-        self._progress = Progress(Console(stderr=True), sum(len(months) for months in wanted.values()), "months")
-        return self._progress
-
-    def add(self, recorded: Recorded) -> None:
-        """Count a day of an asset, or a month."""
-        if recorded.is_month:
-            if self._progress:
-                self._progress.advance(f"{recorded.asset} {recorded.day:%Y-%m}")
-            return
-        self.requests += recorded.number("api_requests")
-        self.pictures += recorded.number("pictures")
-        self.bytes_fetched += recorded.number("bytes_fetched")
-        self.bytes_kept += recorded.number("bytes_kept")
-        if recorded.asset == self._counts_launches:
-            self.launches += recorded.number("launches")
-        if recorded.number("refused"):
-            self.refused += recorded.number("refused")
-            self.days_with_refusals.append(recorded.day)
-        if recorded.number("rows_refused"):
-            self.days_with_refused_rows.append(recorded.day)
-        self._open[recorded.day] = self._open.get(recorded.day, 1) - 1
-        done = self._open[recorded.day] == 0
-        self.days += done
-        if self._progress:
-            self._progress.advance(str(self), steps=int(done))
-
-    def say(self, text: str) -> None:
-        """Show a sentence on a line of its own."""
-        if self._progress:
-            self._progress.say(text)
-
-    def __str__(self) -> str:
-        return (
-            f"{_count(self.launches, 'launch', 'launches')}, {_count(self.pictures, 'picture')} "
-            f"({_size(self.bytes_fetched)} fetched, {_size(self.bytes_kept)} kept), "
-            f"{_count(self.requests, 'API request')}"
-        )
-
-
 def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
     """Say what came, and what did not and why."""
     if outcome.interrupted:
         click.echo("Stopped by Ctrl-C.")
-    click.echo(f"{_count(tally.days, 'day')} brought: {tally}.")
+    click.echo(f"{count(tally.days, 'day')} brought: {tally}.")
     click.echo(f"Launches: {archive.storage.address(keys.LAUNCHES)}")
     click.echo(f"Pictures: {archive.storage.address(keys.IMAGES)}")
     refused = [
@@ -559,12 +520,12 @@ def _report(outcome: Outcome, tally: Tally, archive: Archive) -> None:
         for entry in archive.read_manifest(day).refused
     ]
     _list(
-        f"{_count(len(refused), 'address', 'addresses')} gave no picture. The days stand, with an earlier one if any:",
+        f"{count(len(refused), 'address', 'addresses')} gave no picture. The days stand, with an earlier one if any:",
         refused,
     )
     rows = [f"{day}: {reason}" for day in sorted(tally.days_with_refused_rows) for reason in archive.read_refused(day)]
     _list(
-        f"{_count(len(rows), 'row')} of the Launch Library could not be read. The days stand, with what was stored "
+        f"{count(len(rows), 'row')} of the Launch Library could not be read. The days stand, with what was stored "
         "of it before. The library gave:",
         rows,
     )
@@ -577,9 +538,9 @@ def _report_views(views: Outcome, storage: Storage) -> None:
         click.echo("Stopped by Ctrl-C; the gallery and the table are not all made yet. The same command goes on.")
     made = {asset: sum(name == asset for name, _ in views.recorded) for asset in views.wanted}
     if made.get("launch_table"):
-        click.echo(f"Table:    {storage.address(keys.TABLE)} ({_count(made['launch_table'], 'month')} made)")
+        click.echo(f"Table:    {storage.address(keys.TABLE)} ({count(made['launch_table'], 'month')} made)")
     if made.get("launch_gallery"):
-        click.echo(f"Gallery:  {storage.address(keys.GALLERY_INDEX)} ({_count(made['launch_gallery'], 'month')} made)")
+        click.echo(f"Gallery:  {storage.address(keys.GALLERY_INDEX)} ({count(made['launch_gallery'], 'month')} made)")
     _list_failures(views)
 
 
@@ -592,7 +553,7 @@ def _report_nothing(*, only_missing: bool) -> None:
 
 def _list_failures(outcome: Outcome) -> None:
     _list(
-        f"{_count(len(outcome.failures), 'run')} failed:",
+        f"{count(len(outcome.failures), 'run')} failed:",
         [f"{failed.asset}{_of(failed.days)}: {failed.reason}" for failed in outcome.failures],
     )
 
@@ -678,14 +639,6 @@ def _called() -> str:
     """This command as it was called, so that what we advise can be typed."""
     called = Path(sys.argv[0])
     return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else called.name
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
 def _stop(code: int, message: str) -> NoReturn:

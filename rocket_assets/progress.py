@@ -6,59 +6,115 @@ It counts what it is told; what there is to tell is not decided here.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-from rich.table import Column
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+_BAR_WIDTH = 24
 
 
 class Progress:
     """Counts steps, of a known total or not, with a text that says what has come so far.
 
     It may be told from another thread than the one that made it.
+
+    Args:
+        console: where it is shown.
+        total: how many steps there are.
+        unit: what they are.
+        done: how many of them were done before.
+        left: says how long it will still take, or nothing; asked whenever the bar is drawn.
+        clock: says what time it is, in seconds.
+        seconds_between_lines: how often a line comes where there is no terminal.
     """
 
-    def __init__(self, console: Console, total: int | None, unit: str, *, seconds_between_lines: float = 10.0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        total: int | None,
+        unit: str,
+        *,
+        done: int = 0,
+        left: Callable[[], str] = str,
+        clock: Callable[[], float] = time.monotonic,
+        seconds_between_lines: float = 10.0,
+    ) -> None:
         self._console = console
         self._total = total
         self._unit = unit
-        self._done = 0
+        self._done = done
+        self._left = left
+        self._clock = clock
+        self._text = ""
+        self._waits_for, self._waits_until = "", 0.0
+        self._began = clock()
         self._seconds_between_lines = seconds_between_lines
-        self._next_line = time.monotonic() + seconds_between_lines
-        self._bar = Bar(
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            # The last and the first to be cut where the terminal is narrow.
-            TextColumn("[dim]{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-            console=console,
-            expand=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=total)
+        self._next_line = self._began + seconds_between_lines
+        self._is_drawn = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._is_drawn:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self.go_on()
+        if self._is_drawn:
+            self._live.stop()
 
     def say(self, text: str) -> None:
         """Show a sentence on a line of its own."""
-        self._bar.console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def wait(self, what: str, seconds: float) -> None:
+        """Count down to the end of a wait; `what` says what for."""
+        self._waits_for, self._waits_until = what, self._clock() + seconds
+
+    def go_on(self) -> None:
+        """The wait is over."""
+        self._waits_for = ""
 
     def advance(self, text: str, steps: int = 1) -> None:
         """So many steps more are done; `text` says what has come so far."""
         self._done += steps
-        self._bar.update(self._task, completed=self._done, description=text)
-        if not self._console.is_terminal and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + self._seconds_between_lines
-            of_total = f" of {self._total}" if self._total is not None else ""
-            self._console.print(f"{self._done}{of_total} {self._unit}: {text}", highlight=False, soft_wrap=True)
+        self._text = text
+        if not self._is_drawn and self._clock() >= self._next_line:
+            self._next_line = self._clock() + self._seconds_between_lines
+            of_total = f" of {self._total:,}" if self._total is not None else ""
+            times = ", ".join([f"in {_clock_time(self._elapsed)}", *filter(None, [self._left()])])
+            self.say(f"{self._done:,}{of_total} {self._unit} {times}: {text}")
+
+    @property
+    def _elapsed(self) -> float:
+        return self._clock() - self._began
+
+    def _drawn(self) -> RenderableType:
+        """The bar with its counts and times, and below it what has come so far and what is waited for."""
+        head = Table.grid(padding=(0, 1))
+        of_total = f"/{self._total:,}" if self._total is not None else ""
+        head.add_row(
+            ProgressBar(total=self._total, completed=self._done, width=_BAR_WIDTH),
+            Text(f"{self._done:,}{of_total} {self._unit}", style="progress.download", no_wrap=True),
+            Text(_clock_time(self._elapsed), style="progress.elapsed", no_wrap=True),
+            Text(self._left(), style="progress.remaining", no_wrap=True),
+        )
+        rows: list[RenderableType] = [head]
+        if self._text:
+            rows.append(Text(self._text, style="dim"))
+        if self._waits_for:
+            rows.append(f"{self._waits_for} {_clock_time(max(0.0, self._waits_until - self._clock()))}")
+        return Group(*rows)
+
+
+def _clock_time(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

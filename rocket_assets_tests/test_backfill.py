@@ -13,7 +13,7 @@ import dagster as dg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocket_assets.backfill import DAILY, DAY, DAYS_PER_CHUNK, Backfill, Recorded, portions, ranges
+from rocket_assets.backfill import DAILY, DAY, DAYS_PER_CHUNK, Backfill, Recorded, portions, ranges, runs_of
 from rocket_assets.defs.partitions import days as partitions
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key
@@ -157,13 +157,39 @@ def test_days_that_another_run_records_meanwhile_are_not_its_own(project: Projec
     assert outcome.recorded == {("launches", FIRST)}
 
 
+@given(st.sets(st.integers(0, 1200)), st.sets(st.integers(0, 1200)))
+def test_the_runs_of_an_asset_are_its_days_each_in_one_chunk(first: set[int], second: set[int]) -> None:
+    wanted = {
+        asset: [FIRST + timedelta(days=n) for n in sorted(chosen)]
+        for asset, chosen in zip(DAILY, (first, second), strict=True)
+    }
+    for asset, chosen in wanted.items():
+        runs = runs_of(asset, wanted)
+        assert [day for start, end in runs for day in days(start, (end - start).days + 1)] == chosen
+        assert all((end - start).days < DAYS_PER_CHUNK for start, end in runs)
+    assert runs_of("launch_table", wanted) == []
+
+
+def test_it_tells_before_it_asks_the_api_and_not_before_it_fetches_pictures(project: Project) -> None:
+    told: list[object] = []
+    work = Backfill(
+        project.instance,
+        lambda recorded: told.append(recorded.asset),
+        before_asking=lambda: told.append("asking"),
+        definitions=project.definitions,
+    )
+    work.bring({"launches": [FIRST, FIRST + 2 * DAY], "launch_images": [FIRST]})
+    assert told == ["asking", "launches", "asking", "launches", "launch_images"]
+
+
 def test_it_waits_until_no_other_run_asks_the_api(project: Project) -> None:
     pool = project.instance.event_log_storage
     pool.set_concurrency_slots("launch_library", 1)
     pool.claim_concurrency_slot("launch_library", "another-run", "launches")
     said: list[str] = []
 
-    def on_wait(text: str) -> None:
+    def on_wait(text: str, seconds: float | None) -> None:
+        assert seconds is None
         said.append(text)
         pool.free_concurrency_slots_for_run("another-run")
 

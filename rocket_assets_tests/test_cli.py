@@ -32,7 +32,7 @@ from rocket_assets_tests.test_images import picture, with_a_flipped_bit
 COMMAND = str(Path(sys.executable).with_name("rocket-assets"))
 DAGSTER_YAML = Path(__file__).parents[1] / "dagster.yaml"
 
-PROGRESS = re.compile(r"\d+ of \d+ days: .+")
+PROGRESS = re.compile(r"[\d,]+ of [\d,]+ days in \d+:\d\d:\d\d(, .+ left)?: .+")
 """What a command says on the way, every ten seconds."""
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -316,21 +316,48 @@ def _claimed_slots(folder: Path) -> int:
             return 0
 
 
-def test_at_the_throttle_it_says_until_when_and_goes_on(command: Command, tmp_path: Path) -> None:
-    asked: list[str] = []
+NOTHING = Answer(200, b'{"count": 0, "next": null, "results": []}', JSON)
+"""A page without launches."""
+
+
+def test_at_the_throttle_it_says_until_when_and_goes_on(command: Command) -> None:
+    answers = iter([Answer(429, b"", JSON, {"Retry-After": "1"})])
 
     def script(request: Request) -> Answer:
-        asked.append(request.path)
-        if len(asked) == 1:
-            return Answer(429, b"", JSON, {"Retry-After": "1"})
-        return Answer(200, b'{"count": 0, "next": null, "results": []}', JSON)
+        return Answer(404) if "api-throttle" in request.path else next(answers, NOTHING)
 
     with ScriptedServer(script) as server:
         done = command("backfill", "2024-12-01", "2024-12-03", ROCKET_ASSETS_API_URL=server.url("/2.3.0/"))
+        asked = [urlsplit(request.path).path for request in server.requests]
     assert done.returncode == 0, done.stderr
     assert re.search(r"The throttle of the Launch Library is reached; going on at \d\d:\d\d:\d\d UTC\.", done.stderr)
     assert done.stdout.startswith("3 days brought")
-    assert len(asked) == 2
+    # What a library says nothing of it is not asked again.
+    assert asked == ["/2.3.0/api-throttle/", "/2.3.0/launches/", "/2.3.0/launches/"]
+
+
+def test_the_throttle_is_asked_once_a_run_of_launches_and_never_for_what_does_not_ask_the_library(
+    command: Command, sample_library: LibraryServer
+) -> None:
+    def asked(*assets: str) -> list[str]:
+        before = len(sample_library.api_requests)
+        assert command("backfill", "2024-12-04", "2024-12-05", "--assets", ",".join(assets)).returncode == 0
+        return [urlsplit(request.path).path.split("/")[2] for request in sample_library.api_requests[before:]]
+
+    assert asked("launches") == ["api-throttle", "launches"]
+    assert asked("launch_images", "launch_gallery", "launch_table") == []
+
+
+def test_a_throttle_that_answers_nothing_costs_some_seconds_and_no_more(command: Command) -> None:
+    def script(request: Request) -> Answer:
+        return Answer(silent=600) if "api-throttle" in request.path else NOTHING
+
+    with ScriptedServer(script) as server:
+        began = time.monotonic()
+        done = command("backfill", "2024-12-01", "2024-12-03", ROCKET_ASSETS_API_URL=server.url("/2.3.0/"))
+        assert time.monotonic() - began < 60
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 days brought: 0 launches, 0 pictures (0.0 kB fetched, 0.0 kB kept), 1 API request")
 
 
 def test_ctrl_c_ends_a_wait_for_the_throttle_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""What a backfill has brought, counted and shown, on a clock that the tests set."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pytest
+from rich.console import Console
+
+from rocket_assets.launch_library import Allowance
+from rocket_assets.tally import Tally
+
+FIRST = date(2024, 1, 1)
+DAYS = [FIRST + timedelta(days=n) for n in range(366)]
+RUN = (DAYS[0], DAYS[-1])
+
+
+@dataclass(frozen=True)
+class Came:
+    """A day of an asset, or a month, with its counts."""
+
+    asset: str
+    day: date
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_month: bool = False
+
+    def number(self, name: str) -> int:
+        return self.counts.get(name, 0)
+
+
+class Shown:
+    """A tally that says a line with each day that comes ten seconds after the one before."""
+
+    def __init__(self, *answers: Allowance | None) -> None:
+        self.now = 0.0
+        self.asked = 0
+        self._answers = answers
+        self._file = io.StringIO()
+        self.tally = Tally(Console(file=self._file, width=200), self._ask, lambda: self.now)
+
+    def _ask(self) -> Allowance | None:
+        self.asked += 1
+        return self._answers[min(self.asked, len(self._answers)) - 1]
+
+    @property
+    def lines(self) -> list[str]:
+        return self._file.getvalue().splitlines()
+
+    def come(self, asset: str, days: Sequence[date], seconds: float = 10.0, **counts: int) -> None:
+        for day in days:
+            self.now += seconds
+            self.tally.add(Came(asset, day, counts))
+
+
+def both(days: Sequence[date]) -> dict[str, Sequence[date]]:
+    return {"launches": days, "launch_images": days}
+
+
+def test_a_day_is_done_when_each_of_its_assets_is_and_its_launches_count_once() -> None:
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS[:2])):
+        shown.come("launches", DAYS[:2], launches=3, api_requests=1)
+        shown.come("launch_images", DAYS[:1], launches=3, pictures=2, bytes_fetched=2_000_000, bytes_kept=500)
+    assert shown.lines[1].startswith("0 of 2 days in 0:00:20")
+    assert shown.lines[2].startswith("1 of 2 days in 0:00:30")
+    assert str(shown.tally) == "6 launches, 2 pictures (2.0 MB fetched, 0.5 kB kept), 2 API requests"
+    assert shown.tally.days == 1
+
+
+def test_where_pictures_alone_are_missing_their_launches_are_counted() -> None:
+    shown = Shown(None)
+    with shown.tally.show({"launches": [], "launch_images": DAYS[:1]}):
+        shown.come("launch_images", DAYS[:1], launches=3, pictures=2)
+    assert str(shown.tally).startswith("3 launches, 2 pictures")
+
+
+def test_it_begins_with_the_days_that_stand_already() -> None:
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS[:2]), standing=98):
+        shown.come("launches", DAYS[:1])
+    assert shown.lines[0].startswith("98 of 100 days")
+    assert shown.tally.days == 0
+
+
+def test_the_requests_that_are_left_are_asked_for_before_each_run_and_counted_down_between() -> None:
+    shown = Shown(Allowance(15, 3600, 15, 0), Allowance(15, 3600, 9, 0))
+    with shown.tally.show(both(DAYS), runs=[RUN]):
+        shown.tally.before_asking()
+        shown.come("launches", DAYS[:2], api_requests=2)
+        shown.tally.before_asking()
+        shown.come("launches", DAYS[2:3], api_requests=1)
+    assert [line.rpartition(", ")[2] for line in shown.lines] == [
+        "13 of 15 left this hour",
+        "11 of 15 left this hour",
+        "8 of 15 left this hour",
+    ]
+
+
+def test_of_another_time_than_an_hour_it_says_which() -> None:
+    shown = Shown(Allowance(300, 60, 299, 0))
+    with shown.tally.show(both(DAYS), runs=[RUN]):
+        shown.tally.before_asking()
+        shown.come("launches", DAYS[:1])
+    assert shown.lines[0].endswith(", 299 of 300 left in 60 s")
+
+
+def test_where_nothing_is_said_of_the_throttle_nothing_is_shown_of_it_and_it_is_not_asked_again() -> None:
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS), runs=[RUN]):
+        for _ in range(3):
+            shown.tally.before_asking()
+        shown.come("launches", DAYS[:1], api_requests=1)
+    assert shown.asked == 1
+    assert shown.lines[0].endswith("1 API request")
+
+
+def test_the_time_to_the_end_is_that_of_both_assets_and_of_the_months() -> None:
+    """366 days of each at a second, and 24 months: a gallery's page costs as much as four days, a table's 1.5."""
+    shown = Shown(None)
+    months = {"launch_gallery": 12, "launch_table": 12}
+    with shown.tally.show(both(DAYS), runs=[RUN], months=months):
+        shown.come("launches", DAYS, seconds=1)
+    assert shown.lines[0] == "0 of 366 days in 0:00:10: " + NOTHING
+    assert shown.lines[-1] == "0 of 366 days in 0:06:00, about 8 min left: " + NOTHING
+    with shown.tally.show_months({"launch_gallery": DAYS[:100]}):
+        for _ in range(50):
+            shown.now += 10
+            shown.tally.add(Came("launch_gallery", FIRST, is_month=True))
+    assert shown.lines[-1] == "50 of 100 months in 0:08:20, about 8 min left: launch_gallery 2024-01"
+
+
+NOTHING = "0 launches, 0 pictures (0.0 kB fetched, 0.0 kB kept), 0 API requests"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meanwhile", "after"),
+    [(1800.0, "at least 45 min left", "at least 11 min left"), (None, "about 12 min left", "about 11 min left")],
+)
+def test_a_wait_is_said_and_its_time_is_no_time_of_the_work(seconds: float | None, meanwhile: str, after: str) -> None:
+    """Sixty days of 366 have come at a second each; of a wait for another run nobody knows the end."""
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS), runs=[(DAYS[0], DAYS[182]), (DAYS[183], DAYS[365])]):
+        shown.tally.before_asking()
+        shown.come("launches", DAYS[:60], seconds=1)
+        shown.tally.wait("Now it waits.", seconds)
+        shown.come("launch_images", DAYS[:20], seconds=1)
+        shown.now += 1780
+        shown.tally.before_asking()
+        shown.come("launches", DAYS[60:71], seconds=1)
+    said = shown.lines.index("Now it waits.")
+    assert f", {meanwhile}: " in shown.lines[said + 1]
+    assert f", {after}: " in shown.lines[-1]
+    assert "in 0:31:11" in shown.lines[-1]

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV   := .venv
+AIRFLOW := .bench/airflow/venv
 BIN    := $(CURDIR)/$(VENV)/bin
 HOME_OF_DAGSTER := $(or $(DAGSTER_HOME),$(CURDIR)/.dagster)
 DEMO   := $(CURDIR)/.demo
@@ -24,7 +25,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
 
-.PHONY: help demo gallery test test-all bench bench-gallery dev dev-demo screenshots check fix install clean
+.PHONY: help demo gallery test test-all bench bench-gallery bench-airflow dev dev-demo screenshots check fix install \
+	clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +41,7 @@ help:
 	@echo "make fix       mend what lint and format can mend"
 	@echo "make bench     what a backfill takes, beside what one would use instead; writes benchmarks/RESULTS.md in hours"
 	@echo "make bench-gallery  what the gallery of the whole history takes; writes benchmarks/gallery.md"
+	@echo "make bench-airflow  what the classic pipeline on Airflow takes, which this installs in a folder of its own"
 	@echo "make clean     remove what these targets made, but not the archive (data/) and its records (.dagster/)"
 
 demo: $(VENV)/installed
@@ -65,6 +68,10 @@ bench: $(VENV)/installed-bench
 
 bench-gallery: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.gallery
+
+# Beside ours, so that both have the same minutes of the machine. BENCH says otherwise here, too.
+bench-airflow: $(VENV)/installed-bench $(AIRFLOW)/installed
+	$(BIN)/python -m benchmarks --case 1,14,30,365 --contender ours,airflow $(BENCH)
 
 screenshots: $(VENV)/installed-dev $(VENV)/installed-axe
 	ROCKET_ASSETS_BROWSER=required ROCKET_ASSETS_SCREENSHOTS=$(CURDIR)/docs \
@@ -127,3 +134,10 @@ $(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/py
 	@cp $< $(VENV)/package.json
 	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then touch $@; \
 		else echo "axe-core was not installed by npm; make goes on without it."; fi
+
+# In a virtual environment of its own, for what it needs and what we need do not go together.
+$(AIRFLOW)/installed: benchmarks/airflow/requirements.txt | $(VENV)/bin/python
+	rm -rf $(AIRFLOW)
+	$(PYTHON) -m venv $(AIRFLOW)
+	$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

@@ -33,7 +33,7 @@ def run(contender: Contender, job: Job, server: Asked) -> Run:
     files, noted = _files(data), _files(records)
     argv, environment = contender.command(job)
     server.reset()
-    cost = measured(argv, environment, job.folder)
+    cost = measured(argv, environment, job.folder, in_part=contender.part)
     asked, files_now, noted_now = server.counts(), _files(data), _files(records)
     return {
         **asdict(cost),

@@ -47,11 +47,12 @@ class Contender:
     """One who brings days.
 
     `prepare` does what is not measured. What is stored lies in `data`, and Dagster's records lie in `dagster`, both in
-    the folder of the job. What the page says of each is in `report`.
+    the folder of the job. Of one that says so, only a `part` is measured. What the page says of each is in `report`.
     """
 
     command: Callable[[Job], Command]
     prepare: Callable[[Job], None] = lambda _: None
+    part: bool = False
 
 
 def _dagster(job: Job) -> dict[str, str]:
@@ -129,5 +130,5 @@ def installed() -> dict[str, Contender]:
     # By its name, because it is no part of what every installation has.
     airflow = import_module("benchmarks.airflow.contender") if find_spec("benchmarks.airflow") else None
     if airflow and airflow.is_installed():
-        found["airflow"] = Contender(lambda job: airflow.command(job.folder, job.url, job.start, job.end))
+        found["airflow"] = Contender(lambda job: airflow.command(job.folder, job.url, job.start, job.end), part=True)
     return found

@@ -33,6 +33,7 @@ from benchmarks import history
 _CHANGED = "Sun, 01 Dec 2024 00:00:00 GMT"
 _TYPES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png"}
 _LAUNCHES, _PICTURES = "/2.3.0/launches/", "/media/images/"
+_UPCOMING, _TODAY = f"{_LAUNCHES}upcoming/", "2026-01-01"
 _MOST = 100
 
 COUNTED = ("api_requests", "api_bytes", "picture_requests", "picture_bytes", "unchanged_pictures")
@@ -116,8 +117,8 @@ class _Connection(socketserver.StreamRequestHandler):
         path, _, query = target.partition("?")
         if path.startswith((_LAUNCHES, _PICTURES)):
             time.sleep(self.server.latency)
-        if path == _LAUNCHES:
-            body = self.server.page(query)
+        if path in (_LAUNCHES, _UPCOMING):
+            body = self.server.page(query if path == _LAUNCHES else f"{query}&net__gte={_TODAY}")
             self._send("200 OK", "application/json", body)
             self.server.count(api_requests=1, api_bytes=len(body))
         elif path.startswith(_PICTURES):

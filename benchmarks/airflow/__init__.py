@@ -1,0 +1,1 @@
+"""The classic pipeline on Apache Airflow, to measure ours against."""

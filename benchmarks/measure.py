@@ -134,6 +134,8 @@ def measured(argv: Sequence[str], environment: Mapping[str, str], folder: Path, 
     if process.returncode:
         last = (folder / "said.txt").read_text(errors="replace")[-2000:]
         raise SystemExit(f"{' '.join(argv)} ended with {process.returncode}:\n{last}")
+    if in_part and part is None:
+        raise SystemExit(f"{' '.join(argv)} did not say what is to be measured.")
     return part or Cost(wall, max(usage.ru_utime + usage.ru_stime, seen), megabytes, processes)
 
 

@@ -119,8 +119,8 @@ class _Connection(socketserver.StreamRequestHandler):
             time.sleep(self.server.latency)
         if path in (_LAUNCHES, _UPCOMING):
             body = self.server.page(query if path == _LAUNCHES else f"{query}&net__gte={_TODAY}")
-            self._send("200 OK", "application/json", body)
             self.server.count(api_requests=1, api_bytes=len(body))
+            self._send("200 OK", "application/json", body)
         elif path.startswith(_PICTURES):
             self._send_picture(path.removeprefix(_PICTURES), headers.get("if-none-match"))
         elif method == "GET" and path == "/counts":

@@ -66,12 +66,12 @@ def main() -> int:
         ask = stack.enter_context(_asking(database))
         commands = {name: [_beside("airflow"), name, *options] for name, options in COMPONENTS.items()}
         components = stack.enter_context(_running(home, commands))
-        any(_looks(lambda: _is_ready(address) and ask("SELECT dag_id FROM serialized_dag"), components))
+        any(looks(lambda: _is_ready(address) and ask("SELECT dag_id FROM serialized_dag"), components))
 
         print(FROM_HERE, flush=True)
         _airflow("backfill", "create", "--dag-id", _DAG, "--from-date", str(first), "--to-date", str(last))
         finished = "SELECT count(*) FROM dag_run WHERE state IN ('success', 'failed')"
-        any(count == days for count in _looks(lambda: ask(finished)[0][0], components))
+        any(count == days for count in looks(lambda: ask(finished)[0][0], components))
         print(TO_HERE, flush=True)
 
         failed = ask("SELECT task_id, count(*) FROM task_instance WHERE state <> 'success' GROUP BY task_id")
@@ -124,7 +124,7 @@ def _database(home: Path) -> Iterator[str]:
     subprocess.run(make, stdout=subprocess.DEVNULL, check=True, cwd=data, **how)
     serve = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
     with _running(home, {"postgres": serve}, cwd=data, **how) as processes:
-        any(_looks(lambda: _listens(port), processes))
+        any(looks(lambda: _listens(port), processes))
         yield f"postgresql://airflow@127.0.0.1:{port}/postgres"
 
 
@@ -145,7 +145,7 @@ def _asking(database: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
         yield ask
 
 
-def _looks(look: Callable[[], Seen], processes: list[Process]) -> Iterator[Seen]:
+def looks(look: Callable[[], Seen], processes: list[Process]) -> Iterator[Seen]:
     """What one sees, five times a second, as long as something happens.
 
     Raises:

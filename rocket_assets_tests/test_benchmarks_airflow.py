@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ class Task:
     def run(self):
         for task in self.before:
             task.run()
-        print(f"[{self.name}]", flush=True)
+        print(f"[{' '.join([*(task.name for task in self.before), self.name])}]", flush=True)
         self.function() if self.function else subprocess.run(["bash", "-c", self.command], check=True)
 
 class DAG:
@@ -122,7 +123,8 @@ def test_a_day_of_the_classic_pipeline_brings_what_is_upcoming_picture_by_pictur
     launches = json.loads((data / "launches.json").read_text())["results"]
     addresses = [launch["image"]["image_url"] for launch in launches]
     pictures = {path.name: path.read_bytes() for path in (data / "images").iterdir()}
-    assert re.findall(r"^\[(\w+)\]$", said, re.MULTILINE) == ["download_launches", "get_pictures", "notify"]
+    order = ["download_launches", "download_launches get_pictures", "get_pictures notify"]
+    assert re.findall(r"^\[([\w ]+)\]$", said, re.MULTILINE) == order
     assert said.splitlines()[0] == "2024-12-01 00:00:00+00:00 2024-12-14 00:00:00+00:00"
     assert said.endswith(f"There are now {len(pictures)} images.\n")
     assert [request.path for request in library.api_requests] == ["/2.3.0/launches/upcoming/"]
@@ -171,5 +173,5 @@ def test_a_command_of_which_a_part_is_to_be_measured_and_that_never_says_so_is_n
 def test_it_is_not_waited_for_when_a_component_has_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as component:
         with pytest.raises(CameToNoEnd, match="has ended with 3"):
-            any(looks(lambda: False, [component]))
+            any(islice(looks(lambda: False, [component]), 50))
         assert any(looks(lambda: True, [component]))

@@ -127,6 +127,12 @@ def measured(argv: Sequence[str], environment: Mapping[str, str], folder: Path, 
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - began
             process.returncode = os.waitstatus_to_exitcode(status)
+        except BaseException:
+            # It may have started what is in no group of ours, and ends that when it is told to.
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            raise
         finally:
             seen, megabytes, processes = watch.stop()
             with suppress(ProcessLookupError):

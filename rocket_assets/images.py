@@ -371,8 +371,10 @@ def _best(image: Image.Image, most_bytes: int) -> bytes | None:
         made[quality] = _webp(image, quality)
         return len(made[quality])
 
-    fitting = bisect_right(_QUALITIES, most_bytes, key=size)
-    return made[_QUALITIES[fitting - 1]] if fitting else None
+    if size(_QUALITIES[0]) > most_bytes:
+        return None
+    fitting = bisect_right(_QUALITIES, most_bytes, lo=1, key=size)
+    return made[_QUALITIES[fitting - 1]]
 
 
 def _decoded(body: bytes, size: tuple[int, int], key: str) -> Image.Image:

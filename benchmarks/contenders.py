@@ -82,9 +82,10 @@ def _script(job: Job) -> Command:
 
 
 def _alone(job: Job) -> Command:
-    from rocket_assets.backfill import DAYS_PER_CHUNK
+    from rocket_assets.defs.assets import IMAGES_PER_RUN, LAUNCHES_PER_RUN
 
-    return [sys.executable, str(_HERE / "alone.py"), *job.days, str(DAYS_PER_CHUNK)], _dagster(job)
+    runs = [str(LAUNCHES_PER_RUN), str(IMAGES_PER_RUN)]
+    return [sys.executable, str(_HERE / "alone.py"), *job.days, *runs], _dagster(job)
 
 
 def _pictures(job: Job) -> Command:

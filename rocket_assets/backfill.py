@@ -1,8 +1,9 @@
 """A backfill in this process: chunk by chunk, on the ordinary Dagster instance.
 
 What a backfill in the UI does by the queue and the daemon is done here at once, with the same assets and the same
-records, so that the UI shows it. Each chunk is a run of `launches` and then a run of `launch_images` over the days
-whose launches stand. What is made of the days, month by month, is made when all of them are there.
+records, so that the UI shows it, and in runs of the same length. Each chunk is a run of `launches` and then runs of
+`launch_images` over the days whose launches stand. What is made of the days, month by month, is made when all of them
+are there.
 
 How it looks on a terminal is in `progress`, its command in `cli`.
 """
@@ -28,6 +29,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from rocket_assets import storage as keys
 from rocket_assets.definitions import defs
 from rocket_assets.defs.assets import (
+    IMAGES_PER_RUN,
+    LAUNCHES_PER_RUN,
     MONTHS_PER_RUN,
     POOL,
     RECIPE_OF,
@@ -52,8 +55,6 @@ MONTHLY = ("launch_gallery", "launch_table")
 """What it makes of that; the index of the gallery comes with the gallery."""
 
 INDEX = "gallery_index"
-
-DAYS_PER_CHUNK = 366
 
 DAY = timedelta(days=1)
 
@@ -246,7 +247,7 @@ class Backfill:
 
     def _bring(self, outcome: Outcome, pressed: threading.Event) -> None:
         wanted, answers = outcome.wanted, True
-        for chunk in portions(sorted({day for days in wanted.values() for day in days}), DAYS_PER_CHUNK):
+        for chunk in _chunks(wanted):
             self._chunk = f"{chunk[0]}..{chunk[-1]}"
             tried: set[date] = set()
             bring_images = partial(self._bring_images, chunk, tried, outcome, pressed)
@@ -262,9 +263,10 @@ class Backfill:
         wanted = outcome.wanted.get("launch_images", ())
         chosen = [day for day in chunk if day in wanted and day not in tried and not _lost(outcome, "launches", day)]
         tried.update(chosen)
-        for start, end in ranges(chosen):
-            if failed := self._run("launch_images", (start, end), outcome, pressed):
-                outcome.failures.append(failed)
+        for part in portions(chosen, IMAGES_PER_RUN):
+            for start, end in ranges(part):
+                if failed := self._run("launch_images", (start, end), outcome, pressed):
+                    outcome.failures.append(failed)
 
     def _run_to_its_end(
         self, start: date, end: date, outcome: Outcome, pressed: threading.Event, meanwhile: Callable[[], None]
@@ -404,11 +406,15 @@ def portions(days: Sequence[date], size: int) -> Iterator[list[date]]:
         yield list(days[first : first + size])
 
 
-def runs_of(asset: str, wanted: Mapping[str, Sequence[date]]) -> list[tuple[date, date]]:
-    """The first and the last day of each run of an asset that brings what is wanted."""
-    chunks = portions(sorted({day for days in wanted.values() for day in days}), DAYS_PER_CHUNK)
-    chosen = set(wanted.get(asset, ()))
-    return [run for chunk in chunks for run in ranges([day for day in chunk if day in chosen])]
+def _chunks(wanted: Mapping[str, Collection[date]]) -> Iterator[list[date]]:
+    """The days that are wanted, in portions of which the launches are brought before any pictures."""
+    return portions(sorted({day for days in wanted.values() for day in days}), LAUNCHES_PER_RUN)
+
+
+def runs_of_launches(wanted: Mapping[str, Collection[date]]) -> list[tuple[date, date]]:
+    """The first and the last day of each run of launches that brings what is wanted."""
+    chosen = set(wanted.get("launches", ()))
+    return [run for chunk in _chunks(wanted) for run in ranges([day for day in chunk if day in chosen])]
 
 
 def next_day(day: date) -> date:

@@ -120,7 +120,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     settings = Settings.read(os.environ)
     days = _days(start, end)
 
-    from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records, runs_of
+    from rocket_assets.backfill import DAILY, MONTHLY, Backfill, records, runs_of_launches
     from rocket_assets.defs.partitions import days as partitions
 
     brought, made = _chosen(assets, DAILY), _chosen(assets, MONTHLY)
@@ -142,7 +142,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         open_days = {day for missing in wanted.values() for day in missing}
         months = dict.fromkeys(made, len({month_of(day) for day in open_days}))
         standing = len(days) - len(open_days)
-        with tally.show(wanted, runs=runs_of("launches", wanted), months=months, standing=standing):
+        with tally.show(wanted, runs=runs_of_launches(wanted), months=months, standing=standing):
             outcome = work.bring(wanted)
         left = outcome.not_standing
         # Days that stood before this are not missing, however much they are to be brought again.

@@ -10,10 +10,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocket_assets.backfill import DAILY, DAY, DAYS_PER_CHUNK, Backfill, Recorded, portions, ranges, runs_of
+from rocket_assets.backfill import DAILY, DAY, Backfill, Recorded, portions, ranges, runs_of_launches
+from rocket_assets.defs.assets import IMAGES_PER_RUN, LAUNCHES_PER_RUN
 from rocket_assets.defs.partitions import days as partitions
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage, launches_key
@@ -40,12 +42,12 @@ def test_ranges_are_the_days_and_nothing_else(offsets: set[int]) -> None:
 
 
 @given(st.integers(0, 2000))
-def test_chunks_are_the_days_in_portions_of_a_year(count: int) -> None:
+def test_portions_are_the_days_and_no_more_of_them_than_need_be(count: int) -> None:
     chosen = list(days(FIRST, count))
-    found = list(portions(chosen, DAYS_PER_CHUNK))
+    found = list(portions(chosen, IMAGES_PER_RUN))
     assert [day for chunk in found for day in chunk] == chosen
-    assert all(0 < len(chunk) <= DAYS_PER_CHUNK for chunk in found)
-    assert len(found) == -(-count // DAYS_PER_CHUNK)
+    assert all(0 < len(chunk) <= IMAGES_PER_RUN for chunk in found)
+    assert len(found) == -(-count // IMAGES_PER_RUN)
 
 
 def test_it_tells_of_each_day_of_each_asset_once(project: Project) -> None:
@@ -60,6 +62,7 @@ def test_it_tells_of_each_day_of_each_asset_once(project: Project) -> None:
     assert sum(recorded.number("pictures") for recorded in told) == 13
 
 
+@pytest.mark.slow
 def test_a_chunk_without_an_answer_keeps_neither_the_next_chunk_nor_its_own_pictures_waiting(
     storage: Storage, instance: dg.DagsterInstance
 ) -> None:
@@ -67,25 +70,26 @@ def test_a_chunk_without_an_answer_keeps_neither_the_next_chunk_nor_its_own_pict
 
     def script(request: Request) -> Answer:
         start = parse_qs(urlsplit(request.path).query)["net__gte"][0]
-        if start == "2023-12-01":
+        if start == "2019-12-01":
             return Answer(200, b"<html>", "text/html")
         return Answer(200, json.dumps({"count": 0, "next": None, "results": []}).encode(), JSON)
 
-    wanted = list(days(date(2023, 12, 1), 368))
+    wanted = list(days(date(2019, 12, 1), LAUNCHES_PER_RUN + 2))
     with ScriptedServer(script) as server:
         outcome = _backfill(Project(server.url("/2.3.0/"), storage, instance)).bring(both(wanted))
     assert [(failed.asset, failed.days) for failed in outcome.failures] == [
-        ("launches", (date(2023, 12, 1), date(2024, 11, 30)))
+        ("launches", (date(2019, 12, 1), date(2023, 11, 30)))
     ]
     assert "which is not JSON" in outcome.failures[0].reason
-    assert outcome.not_standing == wanted[:366]
-    assert {day for asset, day in outcome.recorded if asset == "launch_images"} == set(wanted[366:])
+    assert outcome.not_standing == wanted[:LAUNCHES_PER_RUN]
+    assert {day for asset, day in outcome.recorded if asset == "launch_images"} == set(wanted[LAUNCHES_PER_RUN:])
 
 
+@pytest.mark.slow
 def test_an_api_that_is_down_is_not_asked_for_the_next_chunk(storage: Storage, instance: dg.DagsterInstance) -> None:
     with ScriptedServer(lambda _: Answer(reset=True)) as server:
         project = Project(server.url("/2.3.0/"), storage, instance)
-        wanted = list(days(date(2023, 12, 1), 800))
+        wanted = list(days(date(2019, 12, 1), LAUNCHES_PER_RUN + 2))
         outcome = _backfill(project).bring(both(wanted))
     assert len(outcome.failures) == 1
     assert outcome.failures[0].retryable
@@ -157,17 +161,19 @@ def test_days_that_another_run_records_meanwhile_are_not_its_own(project: Projec
     assert outcome.recorded == {("launches", FIRST)}
 
 
-@given(st.sets(st.integers(0, 1200)), st.sets(st.integers(0, 1200)))
-def test_the_runs_of_an_asset_are_its_days_each_in_one_chunk(first: set[int], second: set[int]) -> None:
+@given(st.sets(st.integers(0, 4000)), st.sets(st.integers(0, 4000)))
+def test_the_runs_of_launches_are_its_days_and_none_is_longer_than_that_of_a_backfill_in_the_ui(
+    first: set[int], second: set[int]
+) -> None:
     wanted = {
         asset: [FIRST + timedelta(days=n) for n in sorted(chosen)]
         for asset, chosen in zip(DAILY, (first, second), strict=True)
     }
-    for asset, chosen in wanted.items():
-        runs = runs_of(asset, wanted)
-        assert [day for start, end in runs for day in days(start, (end - start).days + 1)] == chosen
-        assert all((end - start).days < DAYS_PER_CHUNK for start, end in runs)
-    assert runs_of("launch_table", wanted) == []
+    runs = runs_of_launches(wanted)
+    brought = [day for start, end in runs for day in days(start, (end - start).days + 1)]
+    assert brought == wanted["launches"]
+    assert all((end - start).days < LAUNCHES_PER_RUN for start, end in runs)
+    assert runs_of_launches({"launch_images": wanted["launch_images"]}) == []
 
 
 def test_it_tells_before_it_asks_the_api_and_not_before_it_fetches_pictures(project: Project) -> None:

@@ -15,9 +15,7 @@ import pytest
 import yaml
 
 from rocket_assets import settings
-from rocket_assets.backfill import DAYS_PER_CHUNK
 from rocket_assets.cli import main
-from rocket_assets.defs.assets import IMAGES_PER_RUN
 from rocket_assets.sample_library import catalogue
 from rocket_assets.sample_library.story import TRAVELLER
 
@@ -90,10 +88,6 @@ def test_every_dependency_is_pinned_and_all_of_dagster_at_one_version() -> None:
 
 def test_the_changelog_counts_the_sample_library_right() -> None:
     assert f"{len(catalogue.launches('http://here'))} real launches" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_a_chunk_of_the_command_is_as_long_as_a_run_of_a_backfill() -> None:
-    assert DAYS_PER_CHUNK == IMAGES_PER_RUN
 
 
 def test_make_without_a_word_names_the_targets() -> None:

@@ -143,10 +143,11 @@ class _Connection(socketserver.StreamRequestHandler):
             self.server.count(unchanged_pictures=1)
             self._send("304 Not Modified", extra=_validators(tag))
             return
+        # Before it is sent: who has it may ask at once what was counted.
+        self.server.count(picture_requests=1, picture_bytes=size)
         self._send("200 OK", _TYPES[path.suffix[1:]], length=size, extra=_validators(tag))
         with path.open("rb") as file:
             self.connection.sendfile(file)
-        self.server.count(picture_requests=1, picture_bytes=size)
 
     def _send(
         self, status: str, kind: str | None = None, body: bytes = b"", *, length: int | None = None, extra: str = ""

@@ -115,7 +115,8 @@ def monthly_asset(*, recipe: str, **attributes: Any) -> Callable[[Callable[..., 
 
 def _by_itself(moved_on: MovedOn) -> dg.AutomationCondition[Any]:
     """When a partition follows by itself: unless a backfill that was begun in the UI is to bring it anyway."""
-    return moved_on & ~dg.AutomationCondition.backfill_in_progress()
+    # In this order, because a backfill that ends in between has recorded what it brought by then.
+    return ~dg.AutomationCondition.backfill_in_progress() & moved_on
 
 
 library = dg.AssetSpec(

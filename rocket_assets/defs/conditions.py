@@ -5,6 +5,9 @@ the gallery follows its months. Each record says what it was made for: its data 
 remembered here that could be lost, and it does not matter who brought what, in which order two events of the same
 moment came, or whether the daemon was running. Which partitions a backfill is bringing already, Dagster's own
 condition says.
+
+Most looks find that nothing has happened, and there can be 25,000 days. So a condition that finds nothing behind leaves
+that in its cursor, and as long as Dagster's log gets no event more, it reads no record again.
 """
 
 from abc import abstractmethod
@@ -39,6 +42,7 @@ class _Follows(dg.AutomationCondition[dg.AssetKey]):
     """An asset follows its upstream by itself."""
 
     upstream: dg.AssetKey
+    recipe: str = ""
 
     def __init__(self, upstream: dg.AssetKey) -> None:
         self.upstream = upstream
@@ -58,6 +62,20 @@ class _Follows(dg.AutomationCondition[dg.AssetKey]):
         upstream = self.upstream.to_user_string()
         return f"Its {upstream} are not those that it was made for, and no run is making it or has tried to"
 
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        """The partitions of which that is true."""
+        if context.candidate_subset.is_empty:
+            return dg.AutomationResult(context, context.candidate_subset)
+        # Once an hour the records are read all the same: who deletes a run deletes its records, without an event.
+        nothing_behind = f"{context.evaluation_time:%Y-%m-%d %H} {self.recipe}"
+        has_not_moved = context.max_storage_id == context.previous_max_storage_id
+        found = None if has_not_moved and context.cursor == nothing_behind else self.look(context)
+        return found or dg.AutomationResult(context, context.get_empty_subset(), cursor=nothing_behind)
+
+    @abstractmethod
+    def look(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey] | None:
+        """The partitions of which that is true, by what is recorded; None where nothing is behind."""
+
 
 class MovedOn(_Follows):
     """What a partition is made from is not what it was made from, and no run is making it, nor bringing what it needs.
@@ -66,8 +84,10 @@ class MovedOn(_Follows):
     """
 
     @abstractmethod
-    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
-        """The partitions that were not made for what their upstream is now, or not at all."""
+    def behind(
+        self, instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
+    ) -> set[str]:
+        """The partitions, or those of these, that were not made for what their upstream is now, or not at all."""
 
     @abstractmethod
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
@@ -77,17 +97,22 @@ class MovedOn(_Follows):
     def came(self, instance: dg.DagsterInstance, partitions: set[str]) -> Mapping[str, int]:
         """The storage id of the newest record of what each partition is made from."""
 
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """The partitions of which that is true."""
+    def look(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey] | None:
+        """The partitions of which that is true, by what is recorded; None where nothing is behind."""
         instance, now = context.asset_graph_view.instance, context.evaluation_time
-        # In this order, because a run that ends in between has recorded what it made by then.
-        under_way = self.under_way(instance, context.key, now)
-        behind = self.behind(instance, context.key) - under_way
-        if behind:
-            behind -= self._resting(instance, context.key, behind, now)
-        true_subset = context.candidate_subset.compute_intersection_with_partition_keys(
-            {key for key in behind if context.partitions_def and context.partitions_def.has_partition_key(key)}
-        )
+        behind = self.behind(instance, context.key)
+        if not behind:
+            return None
+        partitions = {
+            each for each in behind if context.partitions_def and context.partitions_def.has_partition_key(each)
+        }
+        wanted = partitions - self.under_way(instance, context.key, now)
+        if wanted:
+            # Once more, because a run that ended in between has recorded what it made by then.
+            wanted &= self.behind(instance, context.key, sorted(wanted))
+        if wanted:
+            wanted -= self._resting(instance, context.key, wanted, now)
+        true_subset = context.candidate_subset.compute_intersection_with_partition_keys(wanted)
         return dg.AutomationResult(context, true_subset)
 
     def _resting(self, instance: dg.DagsterInstance, key: dg.AssetKey, behind: set[str], now: datetime) -> set[str]:
@@ -122,9 +147,11 @@ class LaunchesMovedOn(MovedOn):
     after the launches came: then a server has no picture to give.
     """
 
-    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+    def behind(
+        self, instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
+    ) -> set[str]:
         """Such days."""
-        return days_behind(instance, self.upstream, key)
+        return days_behind(instance, self.upstream, key, partitions)
 
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
         """What runs of pictures, and commands, are still to bring."""
@@ -160,23 +187,28 @@ class DaysMovedOn(MovedOn):
     """
 
     launches: dg.AssetKey
-    recipe: str
 
     def __init__(self, launches: dg.AssetKey, images: dg.AssetKey, recipe: str) -> None:
         super().__init__(images)
         self.launches, self.recipe = launches, recipe
         self._since: datetime | None = None
 
-    def behind(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        """The months of which that is true."""
+        self._since = self._since or context.evaluation_time
+        return super().evaluate(context)
+
+    def behind(
+        self, instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
+    ) -> set[str]:
         """Such months, of which at least one day has been brought."""
-        return months_behind(instance, self.launches, self.upstream, key, self.recipe)
+        return months_behind(instance, self.launches, self.upstream, key, self.recipe, partitions)
 
     def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
         """The months that runs are still to make, and those of the days that are still to be brought.
 
         Pictures that are to follow launches of the last half hour are waited for, unless they were tried in vain.
         """
-        self._since = self._since or now
         days = _days_of_commands(instance, now) | _partitions_of_runs(instance, self.upstream, now)
         days |= self._to_follow(instance, now)
         return {month_of(day) for day in days} | _partitions_of_runs(instance, key, now)
@@ -187,9 +219,7 @@ class DaysMovedOn(MovedOn):
             return set()
         log = instance.event_log_storage
         came = log.get_latest_storage_id_by_partition(self.launches, _MATERIALIZED, after_cursor=since - 1)
-        # Of so many, all are asked for more quickly than each.
-        days = list(came) if len(came) < _FEW else None
-        behind = days_behind(instance, self.launches, self.upstream, days) & came.keys()
+        behind = days_behind(instance, self.launches, self.upstream, sorted(came))
         planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
         begun = log.get_latest_storage_id_by_partition(self.upstream, planned, behind) if behind else {}
         return {day for day in behind if begun.get(day, 0) < came[day]}
@@ -231,20 +261,24 @@ class MonthsMovedOn(_Follows):
     Where a run of it has failed since the months came, it rests for six hours.
     """
 
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        """Whether that is so."""
-        instance, now = context.asset_graph_view.instance, context.evaluation_time
-        is_under_way = any(_unfinished_runs_of(instance, key, now) for key in (context.key, self.upstream))
-        is_wanted = not is_under_way and self._is_to_be_made(instance, context.key, now)
+    def look(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey] | None:
+        """Whether that is so, by what is recorded; None where the index is not behind."""
+        instance, key, now = context.asset_graph_view.instance, context.key, context.evaluation_time
+        if not index_is_behind(instance, self.upstream, key):
+            return None
+        is_under_way = any(_unfinished_runs_of(instance, each, now) for each in (key, self.upstream))
+        # Once more, because a run that ended in between has recorded what it made by then.
+        is_wanted = (
+            not is_under_way and index_is_behind(instance, self.upstream, key) and not self._rests(instance, key, now)
+        )
         return dg.AutomationResult(context, context.candidate_subset if is_wanted else context.get_empty_subset())
 
-    def _is_to_be_made(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> bool:
-        newest = instance.fetch_materializations(self.upstream, limit=1).records
-        if not newest or not index_is_behind(instance, self.upstream, key):
-            return False
+    def _rests(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> bool:
+        """Whether a run of it has begun since the newest month came, and ended lately."""
+        newest = instance.fetch_materializations(self.upstream, limit=1).records[0]
         ended = instance.get_run_records(dg.RunsFilter(updated_after=now - _REST))
         tried = [record for record in ended if key in (record.dagster_run.asset_selection or ())]
-        return not any(record.create_timestamp.timestamp() > newest[0].timestamp for record in tried)
+        return any(record.create_timestamp.timestamp() > newest.timestamp for record in tried)
 
 
 def month_of(day: str) -> str:
@@ -311,8 +345,11 @@ def _versions(
     instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
 ) -> dict[str, str]:
     """The data version of each partition, or of each of these, that has been recorded."""
-    tags = instance.event_log_storage.get_latest_tags_by_partition(key, _MATERIALIZED, [DATA_VERSION], partitions)
-    return {partition: of_partition[DATA_VERSION] for partition, of_partition in tags.items()}
+    # Of many, all are asked for more quickly than each.
+    few = partitions if partitions is not None and len(partitions) < _FEW else None
+    tags = instance.event_log_storage.get_latest_tags_by_partition(key, _MATERIALIZED, [DATA_VERSION], few)
+    asked = tags.keys() if partitions is None else tags.keys() & set(partitions)
+    return {partition: tags[partition][DATA_VERSION] for partition in asked}
 
 
 def _partitions_of_runs(instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:

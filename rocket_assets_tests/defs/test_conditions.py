@@ -6,17 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 import pytest
 from sqlalchemy import Engine, event
 
-from rocket_assets.defs.conditions import DaysMovedOn
-from rocket_assets.defs.partitions import months
+from rocket_assets.defs.conditions import DaysMovedOn, LaunchesMovedOn
+from rocket_assets.defs.partitions import days, months
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS
 from rocket_assets.gallery.site import Gallery, MadeIndex, MadeMonth
 from rocket_assets.months import Month
@@ -29,16 +31,51 @@ Row = dict[str, Any]
 LAUNCHES = ["launches"]
 IMAGES = dg.AssetKey("launch_images")
 
+last_looks: WeakKeyDictionary[dg.DagsterInstance, dict[dg.AssetKey, Any]] = WeakKeyDictionary()
+"""What Dagster keeps for the next look at an asset."""
 
-def requested(project: Project, now: datetime | None = None, asset: dg.AssetKey = IMAGES) -> set[str | None]:
-    """The days of which Dagster would bring the pictures, or the months that it would make."""
-    result = dg.evaluate_automation_conditions(
-        project.definitions,
-        project.instance,
-        asset_selection=dg.AssetSelection.assets(asset),
-        evaluation_time=now or datetime.now(UTC),
-    )
-    return set(result.get_requested_partitions(asset))
+
+def requested(
+    project: Project,
+    now: datetime | None = None,
+    asset: dg.AssetKey = IMAGES,
+    definitions: dg.Definitions | None = None,
+) -> set[str | None]:
+    """The days of which Dagster would bring the pictures, or the months that it would make.
+
+    In every test that is the same for a look that knows of the last one and for the first one of a new daemon.
+    """
+
+    def look(last: Any = None) -> dg.EvaluateAutomationConditionsResult:
+        return dg.evaluate_automation_conditions(
+            definitions or project.definitions,
+            project.instance,
+            asset_selection=dg.AssetSelection.assets(asset),
+            evaluation_time=now or datetime.now(UTC),
+            cursor=last,
+        )
+
+    last = last_looks.setdefault(project.instance, {})
+    result = look(last.get(asset))
+    last[asset] = result.cursor
+    found = set(result.get_requested_partitions(asset))
+    assert found == set(look().get_requested_partitions(asset))
+    return found
+
+
+@contextmanager
+def questions() -> Iterator[list[str]]:
+    """What Dagster's records are asked meanwhile."""
+    asked = list[str]()
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -234,23 +271,15 @@ def test_a_run_of_launches_alone_brings_no_pictures(named: bool, changed: Projec
 @pytest.mark.parametrize("hours", [0, 7], ids=["while they rest", "when they are tried again"])
 def test_a_failure_of_many_days_costs_no_more_questions_than_one_of_few(hours: int, project: Project) -> None:
     """Each tick asks Dagster's records again, every twenty seconds, for as long as the days are behind."""
-    asked, counts = list[str](), list[int]()
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        for start, end in [("2024-12-01", "2024-12-03"), ("2024-10-01", "2024-12-31")]:
-            project.bring(start, end, LAUNCHES)
-            days = {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
-            begin(project, dg.DagsterRunStatus.FAILURE, days, frozenset([IMAGES]))
-            asked.clear()
+    counts = list[int]()
+    for start, end in [("2024-12-01", "2024-12-03"), ("2024-10-01", "2024-12-31")]:
+        project.bring(start, end, LAUNCHES)
+        days = {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
+        begin(project, dg.DagsterRunStatus.FAILURE, days, frozenset([IMAGES]))
+        with questions() as asked:
             found = requested(project, datetime.now(UTC) + timedelta(hours=hours))
-            assert found == (set(project.recorded("launches")) if hours else set())
-            counts.append(len(asked))
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        assert found == (set(project.recorded("launches")) if hours else set())
+        counts.append(len(asked))
     assert counts[0] == counts[1]
 
 
@@ -274,12 +303,45 @@ def test_the_command_brings_the_pictures_itself_and_is_not_forestalled(
     assert requested(changed, datetime.now(UTC) + ago) == {"2024-12-07", *days}
 
 
+class WhileItLooks(LaunchesMovedOn):
+    """Pictures that follow their launches, where something happens after the first glance at what is recorded."""
+
+    happens: Callable[[], object]
+
+    def under_way(self, instance: dg.DagsterInstance, key: dg.AssetKey, now: datetime) -> set[str]:
+        with ThreadPoolExecutor(1) as another:
+            another.submit(self.happens).result()
+        return super().under_way(instance, key, now)
+
+
+def test_a_run_that_ends_during_a_look_is_seen_to_have_brought_its_days(changed: Project) -> None:
+    """It is under way no more, and what it recorded came after the first glance."""
+    condition = WhileItLooks(dg.AssetKey("launches"))
+    condition.happens = lambda: changed.bring("2024-12-05", assets=["launch_images"])
+
+    @dg.asset(name="launch_images", partitions_def=days, deps=["launches"], automation_condition=condition)
+    def brought_meanwhile() -> None: ...
+
+    assert requested(changed, definitions=dg.Definitions([brought_meanwhile])) == set()
+
+
 def test_days_that_have_no_partition_any_more_are_left_alone(project: Project) -> None:
     """The demo's days are others than those of the default."""
     project.instance.report_runless_asset_event(
         dg.AssetMaterialization("launches", partition="1900-01-01", tags={"dagster/data_version": "abc"})
     )
     assert requested(project) == set()
+
+
+def test_a_day_of_which_the_run_was_deleted_is_brought_again_within_the_hour(project: Project) -> None:
+    """Dagster deletes its records with it, and tells nobody."""
+    project.bring("2024-12-05", assets=LAUNCHES)
+    run = project.bring("2024-12-05", assets=["launch_images"])
+    project.bring("2024-12-06")
+    now = datetime.now(UTC)
+    assert requested(project, now) == set()
+    project.instance.delete_run(run.run_id)
+    assert requested(project, now + timedelta(hours=1)) == {"2024-12-05"}
 
 
 # What is made of the days, month by month
@@ -420,13 +482,7 @@ class OtherRecipe:
         self.definitions = dg.Definitions([made_otherwise, *daily], resources=project.definitions.resources)
 
     def requested(self, now: datetime) -> set[str | None]:
-        result = dg.evaluate_automation_conditions(
-            self.definitions,
-            self.project.instance,
-            asset_selection=dg.AssetSelection.assets(GALLERY),
-            evaluation_time=now,
-        )
-        return set(result.get_requested_partitions(GALLERY))
+        return requested(self.project, now, GALLERY, self.definitions)
 
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(days=30)])
@@ -436,6 +492,7 @@ def test_with_another_recipe_all_months_are_made_again_however_old_their_days_ar
     """As after an upgrade, or with another ROCKET_ASSETS_GALLERY_LICENCES."""
     project.bring_both("2024-11-30", "2024-12-05")
     made(project, GALLERY, "2024-11-01", "2024-12-01")
+    assert requested(project, asset=GALLERY) == set()
     assert OtherRecipe(project).requested(datetime.now(UTC) + later) == {"2024-11-01", "2024-12-01"}
 
 
@@ -553,3 +610,27 @@ def test_an_index_that_could_not_be_made_rests_for_six_hours_or_until_a_month_co
     project.bring("2024-12-05")
     made(project, GALLERY, "2024-12-01")
     assert requested(project, asset=INDEX) == {None}
+
+
+@pytest.mark.parametrize("asset", [IMAGES, GALLERY, TABLE, INDEX], ids=lambda asset: asset.to_user_string())
+def test_while_nothing_happens_no_record_is_read_again(project: Project, asset: dg.AssetKey) -> None:
+    """There are 25,000 days, and it is looked every twenty or thirty seconds."""
+    project.bring_both("2024-12-04", "2024-12-05")
+    made(project, GALLERY, "2024-12-01")
+    made(project, TABLE, "2024-12-01")
+    made(project, INDEX)
+    now = datetime(2024, 12, 6, 12, tzinfo=UTC)
+    reads = list[int]()
+    last = None
+    for _ in range(3):
+        with questions() as asked:
+            last = dg.evaluate_automation_conditions(
+                project.definitions,
+                project.instance,
+                asset_selection=dg.AssetSelection.assets(asset),
+                evaluation_time=now,
+                cursor=last.cursor if last else None,
+            )
+        reads.append(sum("asset_event_tags" in question for question in asked))
+    assert reads[0] > 0
+    assert reads[1:] == [0, 0]

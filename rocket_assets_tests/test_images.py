@@ -215,6 +215,50 @@ def test_frames_without_number_are_not_decoded() -> None:
     assert inspect(one, URL).width == 48
 
 
+def decodes(body: bytes) -> bool:
+    """Whether Pillow decodes all of it, in its own size."""
+    try:
+        with Image.open(BytesIO(body)) as image:
+            image.load()
+    except (OSError, SyntaxError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("progressive", [False, True], ids=["baseline", "progressive"])
+def test_a_large_jpeg_that_is_unpacked_in_a_smaller_size_is_refused_for_the_same_damage(progressive: bool) -> None:
+    chance, stream = random.Random(5), BytesIO()
+    small = Image.frombytes("RGB", (48, 32), chance.randbytes(48 * 32 * 3))
+    small.resize((1200, 800)).save(stream, "JPEG", quality=85, progressive=progressive)
+    whole, refused = stream.getvalue(), 0
+    assert inspect(whole, URL).width == 1200
+    for _ in range(120):
+        start = chance.randrange(len(whole))
+        damaged = bytearray(whole)
+        damaged[start : start + chance.choice([1, 50, len(whole)])] = chance.randbytes(chance.choice([0, 1, 50]))
+        if decodes(bytes(damaged)):
+            inspect(bytes(damaged), URL)
+            continue
+        refused += 1
+        with pytest.raises(NotAPicture):
+            inspect(bytes(damaged), URL)
+    assert 20 < refused < 100
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "BMP", "JPEG"])
+def test_who_looks_at_a_picture_sees_its_first_frame_and_may_spoil_it(kind: str) -> None:
+    """What is said of the picture, and whether it is whole, does not depend on it."""
+    body = picture(kind, frames=3) if kind in ("GIF", "WEBP") else picture(kind)
+    seen = list[tuple[int, int]]()
+
+    def look(frame: Image.Image) -> None:
+        seen.append(frame.size)
+        frame.thumbnail((8, 8))
+
+    assert inspect(body, URL, look=look) == inspect(body, URL)
+    assert seen == [(48, 32)]
+
+
 @pytest.mark.parametrize("most_bytes", [400, 550, 700, 3000])
 @pytest.mark.parametrize("side", [16, 300])
 def test_a_preview_has_no_more_bytes_than_it_may_have(most_bytes: int, side: int) -> None:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -757,3 +758,74 @@ def test_a_relative_folder_and_a_home_folder_are_where_a_shell_would_have_them(
 def test_an_address_is_a_path_on_a_disk_and_a_uri_in_a_bucket(tmp_path: Path) -> None:
     assert Storage("data").address("a/b") == str(tmp_path / "data/a/b")
     assert Storage("memory://bucket/").address("a/b") == "memory://bucket/a/b"
+
+
+# Several calls at once
+
+
+def test_each_gives_what_is_made_of_the_items_in_their_order(store: Storage) -> None:
+    keys = [f"{number}.json" for number in range(40)]
+    for key in keys:
+        store.put(key, key.encode())
+    assert list(store.each(store.read, keys)) == [key.encode() for key in keys]
+    assert list(store.each(store.read, [])) == []
+
+
+def test_each_works_on_several_at_once_where_a_call_is_a_round_trip(storage: Storage) -> None:
+    """In a folder it does not: there a thread costs more than the call."""
+
+    def most_at_once(of: Storage) -> int:
+        under_way, counts = set[int](), list[int]()
+
+        def work(number: int) -> None:
+            under_way.add(number)
+            time.sleep(0.05)
+            counts.append(len(under_way))
+            under_way.remove(number)
+
+        list(of.each(work, range(32)))
+        return max(counts)
+
+    assert most_at_once(storage) == 1
+    assert most_at_once(Storage("memory://several")) > 8
+
+
+@pytest.mark.parametrize("breaks", ["items", "work"])
+def test_what_was_begun_before_something_broke_off_is_given_before_the_error_is_raised(
+    store: Storage, breaks: str
+) -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        if breaks == "items":
+            raise StorageFailed("broken")
+        yield 3
+
+    def work(number: int) -> int:
+        if number == 3:
+            raise StorageFailed("broken")
+        return number
+
+    given = list[int]()
+    with pytest.raises(StorageFailed, match="broken"):
+        given.extend(store.each(work, items()))
+    assert given == [0, 1, 2]
+
+
+def test_a_put_does_not_look_at_what_is_there(store: Storage) -> None:
+    for body in (b"one", b"two", b"two"):
+        store.put("a", body)
+        assert everything(store) == {"a": body}
+
+
+def test_a_copy_believes_what_was_listed(store: Storage) -> None:
+    store.write("pool/a", b"bytes")
+    assert store.copy("pool/a", "b/a", {}) is True
+    listed = {found.key: found for found in store.list()}
+    assert store.copy("pool/a", "b/a", listed) is False
+    store.write("pool/a", b"other")
+    changed = {found.key: found for found in store.list()}
+    assert store.copy("pool/a", "b/a", changed) is True
+    assert store.read("b/a") == b"other"
+    # Somebody has put it there since.
+    assert store.copy("pool/a", "b/a", {}) in (True, False)
+    assert store.read("b/a") == b"other"

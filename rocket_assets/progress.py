@@ -5,6 +5,7 @@ It counts what it is told; what there is to tell is not decided here.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -49,6 +50,7 @@ class Progress:
         self._total = total
         self._unit = unit
         self._done = done
+        self._completed = float(done)
         self._left = left
         self._clock = clock
         self._text = ""
@@ -83,9 +85,13 @@ class Progress:
         """The wait is over."""
         self._waits_for = ""
 
-    def advance(self, text: str, steps: int = 1) -> None:
-        """So many steps more are done; `text` says what has come so far."""
+    def advance(self, text: str, steps: int = 1, share: float | None = None) -> None:
+        """So many steps more are done; `text` says what has come so far.
+
+        The bar grows by the steps, or up to the share of all work that is done, where half a step counts, too.
+        """
         self._done += steps
+        self._completed = self._done if share is None else share * (self._total or 0)
         self._text = text
         if not self._is_drawn and self._clock() >= self._next_line:
             self._next_line = self._clock() + self._seconds_between_lines
@@ -102,7 +108,7 @@ class Progress:
         head = Table.grid(padding=(0, 1))
         of_total = f"/{self._total:,}" if self._total is not None else ""
         head.add_row(
-            ProgressBar(total=self._total, completed=self._done, width=_BAR_WIDTH),
+            ProgressBar(total=self._total, completed=self._completed, width=_BAR_WIDTH),
             Text(f"{self._done:,}{of_total} {self._unit}", style="progress.download", no_wrap=True),
             Text(_clock_time(self._elapsed), style="progress.elapsed", no_wrap=True),
             Text(self._left(), style="progress.remaining", no_wrap=True),
@@ -110,8 +116,8 @@ class Progress:
         rows: list[RenderableType] = [head]
         if self._text:
             rows.append(Text(self._text, style="dim"))
-        if self._waits_for:
-            rows.append(f"{self._waits_for} {_clock_time(max(0.0, self._waits_until - self._clock()))}")
+        if self._waits_for and (wait := self._waits_until - self._clock()) > 0:
+            rows.append(f"{self._waits_for} {_clock_time(math.ceil(wait))}")
         return Group(*rows)
 
 

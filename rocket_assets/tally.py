@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -14,6 +15,9 @@ from rocket_assets.launch_library import Allowance
 from rocket_assets.progress import Progress
 
 HOUR = 3600.0
+
+_SECONDS_BETWEEN_SENTENCES = 60.0
+"""Of shorter waits that follow each other, as a sliding throttle makes them, the countdown says enough."""
 
 
 class Recorded(Protocol):
@@ -62,6 +66,8 @@ class Tally:
         self._ask: Callable[[], Allowance | None] | None = ask
         self._clock = clock
         self._open: dict[date, int] = {}
+        self._steps = self._steps_done = self._standing = 0
+        self._said = -math.inf
         self._counts_launches = "launches"
         self._estimate = Estimate({}, (), clock)
         self._progress: Progress | None = None
@@ -87,6 +93,7 @@ class Tally:
             for day in days:
                 self._open[day] = self._open.get(day, 0) + 1
         steps = {asset: len(days) for asset, days in wanted.items()}
+        self._steps, self._steps_done, self._standing = sum(steps.values()), 0, standing
         self._estimate = Estimate(steps | dict(months or {}), runs, self._clock)
         self._progress = self._shown(standing + len(self._open), "days", done=standing)
         return self._progress
@@ -122,14 +129,23 @@ class Tally:
         self._open[recorded.day] = self._open.get(recorded.day, 1) - 1
         done = self._open[recorded.day] == 0
         self.days += done
+        self._steps_done += 1
         if self._progress:
-            self._progress.advance(f"{self}{self._requests_left()}", steps=int(done))
+            self._progress.advance(f"{self}{self._requests_left()}", steps=int(done), share=self._share)
+
+    @property
+    def _share(self) -> float:
+        """Which share of the days is done, where a day of which some assets are there counts in part."""
+        days = len(self._open)
+        return (self._standing + days * self._steps_done / max(1, self._steps)) / max(1, self._standing + days)
 
     def wait(self, text: str, seconds: float | None) -> None:
         """Show what is waited for, and how long if that is known."""
         self._estimate.wait(seconds)
         if self._progress:
-            self._progress.say(text)
+            if seconds is None or max(seconds, self._clock() - self._said) > _SECONDS_BETWEEN_SENTENCES:
+                self._progress.say(text)
+                self._said = self._clock()
             if seconds is not None:
                 self._progress.wait("Waiting for the throttle of the Launch Library:", seconds)
 

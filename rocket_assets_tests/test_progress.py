@@ -80,6 +80,16 @@ def test_on_a_terminal_it_is_a_bar_that_ends_full() -> None:
     assert shown.lines == ["━" * 24 + " 3/3 days 0:00:00", "3 launches"]
 
 
+def test_the_bar_grows_by_the_share_that_is_done_and_the_text_counts_whole_days() -> None:
+    shown = Shown(terminal=True, total=4)
+    grey = "\x1b[90m"
+    with shown.progress as progress:
+        progress.advance("1 launch", steps=0, share=0.5)
+    head = next(line for line in reversed(shown.all.splitlines()) if "days" in line)
+    assert head.partition(grey)[0].count("━") == 12
+    assert "0/4 days" in head
+
+
 def test_a_bar_begins_with_what_was_done_before() -> None:
     shown = Shown(terminal=True, total=14, done=10)
     with shown.progress as progress:
@@ -107,13 +117,22 @@ def test_a_wait_is_counted_down_and_then_it_is_gone() -> None:
     drawn: list[str] = []
     with shown.progress as progress:
         progress.wait("Waiting:", 3600)
-        for shown.now in (0.0, 61.5, 3600.0, 3700.0):
+        for shown.now in (0.0, 61.5, 3599.9):
             shown.draw()
             drawn.append(shown.lines[-1])
+        shown.now = 3600.0
+        shown.draw()
+        assert "Waiting" not in shown.lines[-1]
+    assert drawn == ["Waiting: 1:00:00", "Waiting: 0:58:59", "Waiting: 0:00:01"]
+
+
+def test_a_wait_that_ends_before_its_time_is_gone_at_once() -> None:
+    shown = Shown(terminal=True)
+    with shown.progress as progress:
+        progress.wait("Waiting:", 3600)
         progress.go_on()
         shown.draw()
-    assert drawn == ["Waiting: 1:00:00", "Waiting: 0:58:58", "Waiting: 0:00:00", "Waiting: 0:00:00"]
-    assert "Waiting" not in shown.lines[-1]
+        assert "Waiting" not in shown.lines[-1]
 
 
 def test_where_there_is_no_terminal_a_wait_draws_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -154,3 +155,24 @@ def test_a_wait_is_said_and_its_time_is_no_time_of_the_work(seconds: float | Non
     assert f", {meanwhile}: " in shown.lines[said + 1]
     assert f", {after}: " in shown.lines[-1]
     assert "in 0:31:11" in shown.lines[-1]
+
+
+def test_waits_that_follow_each_other_are_said_once_a_minute_unless_they_are_longer() -> None:
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS)):
+        for shown.now, seconds in ((0, 30.0), (30, 5.0), (59, 61.0), (110, 5.0), (130, 5.0), (131, None)):
+            shown.tally.wait(f"At {shown.now}.", seconds)
+    assert shown.lines == ["At 0.", "At 59.", "At 130.", "At 131."]
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_the_bar_grows_with_each_asset_of_a_day_and_is_full_at_the_end(steps: int) -> None:
+    """Of four days two stand; of the others each asset of each day is an eighth of a bar of 24 cells."""
+    file = io.StringIO()
+    tally = Tally(Console(file=file, width=200, force_terminal=True, _environ={"TERM": "xterm"}))
+    with tally.show(both(DAYS[:2]), standing=2):
+        for asset, day in [(asset, day) for asset in both(DAYS) for day in DAYS[:2]][:steps]:
+            tally.add(Came(asset, day))
+    head = next(line for line in reversed(file.getvalue().splitlines()) if "days" in line)
+    assert len(re.findall("━+", head)[0]) == 12 + 3 * steps
+    assert f"{2 + max(0, steps - 2)}/4 days" in head

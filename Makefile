@@ -20,7 +20,8 @@ DEMO_DAYS = $(BIN)/rocket-assets backfill 2024-12-01 2024-12-14
 OR_ADVICE = || { echo "In the demo, what is said above is done by: make $@, or make $@ SAMPLE_PORT=…"; exit 1; }
 GALLERY := $(BIN)/rocket-assets gallery
 DAGSTER_DEV := $(BIN)/dagster dev -w $(CURDIR)/workspace.yaml -p $(PORT)
-# On all cores. A file stays on one of them, so that what its tests share is made once; the order is that of the files.
+# In several processes. A file stays in one of them, so that what its tests share is made once. The order of the files, and
+# how many processes there are, is said in rocket_assets_tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $($(1))))' 2>/dev/null \
 	|| { echo "Port $($(1)) cannot be listened on. Choose another: make $@ $(1)=…"; exit 1; }
@@ -33,7 +34,7 @@ help:
 	@echo "make demo      two weeks of launches and pictures through Dagster, without a network"
 	@echo "make gallery   the pictures as a page: opens it, or says where it is; that of the demo until you have your own"
 	@echo "make test      the tests that take no long time"
-	@echo "make test-all  these, and then the long ones"
+	@echo "make test-all  these and the long ones"
 	@echo "make dev       the Dagster UI on the real Launch Library, which it follows by itself"
 	@echo "make dev-demo  the Dagster UI on the sample library, in which a launch slips and flies while one looks on"
 	@echo "make screenshots  the pictures of the README, by the browser tests"
@@ -59,8 +60,9 @@ gallery: $(VENV)/installed
 test: $(VENV)/installed-dev $(VENV)/installed-axe
 	$(PYTEST)
 
-test-all: test
-	$(PYTEST) -m slow
+# In one go: the tests that wait for a daemon leave their core to the others.
+test-all: $(VENV)/installed-dev $(VENV)/installed-axe
+	$(PYTEST) -m ""
 
 # A part of it: make bench BENCH="--case 365 --contender ours,script --repeat 3".
 bench: $(VENV)/installed-bench

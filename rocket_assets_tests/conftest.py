@@ -26,7 +26,33 @@ from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, serving_s3
 from rocket_assets_tests.project import Project
 
+_LONGEST = (
+    "test_daemon.py",
+    "test_kills.py",
+    "browser/test_dagster_ui.py",
+    "test_replay.py",
+    "test_cli.py",
+    "defs/test_conditions.py",
+    "test_promises.py",
+    "test_daemon_briefly.py",
+    "test_secrets.py",
+)
+"""The files that take longest, beginning with the longest."""
+
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "CHROMIUM", *_OF_THE_TESTS)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: there is always one that waits for a daemon or a command."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, and then the others as they are, so that all processes are busy to the end."""
+    here = Path(__file__).parent
+    turns = {here / name: turn for turn, name in enumerate(_LONGEST)}
+    assert all(path.exists() for path in turns), turns
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 @pytest.fixture(autouse=True)

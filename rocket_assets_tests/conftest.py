@@ -29,15 +29,15 @@ from rocket_assets_tests.project import Project
 _LONGEST = (
     "test_daemon.py",
     "test_kills.py",
-    "browser/test_dagster_ui.py",
     "test_replay.py",
     "test_cli.py",
     "defs/test_conditions.py",
+    "browser/test_dagster_ui.py",
     "test_promises.py",
     "test_daemon_briefly.py",
     "test_secrets.py",
 )
-"""The files that take longest, beginning with the longest."""
+"""The files that take longest, nearly beginning with the longest: no click waits beside all the daemons."""
 
 _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "CHROMIUM", *_OF_THE_TESTS)
 

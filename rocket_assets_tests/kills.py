@@ -211,9 +211,9 @@ def do_twice_at_once(work: Work, root: Path, *, times: int) -> Kills:
 
 @dataclass(frozen=True)
 class Call:
-    """A system call by which something in a folder changes: the n-th of its name on that path, seen from the folder.
+    """A system call by which something in a folder changes: the n-th of its name on that path in its thread.
 
-    Of locks and renames, it is the n-th of all in its thread.
+    The path is seen from the folder. Of locks and renames, it is the n-th of all in its thread.
     """
 
     name: str
@@ -231,18 +231,19 @@ def calls_of(program: Sequence[str], folder: Path, environ: Mapping[str, str]) -
         done = subprocess.run(traced, env=environ, capture_output=True, text=True, check=False, timeout=_SECONDS)
         lines = Path(log.name).read_text(errors="replace").splitlines()
     assert done.returncode == 0, done.stderr
-    seen, calls = Counter[tuple[str, str]](), list[Call]()
+    seen, calls = Counter[tuple[str, str, str]](), list[Call]()
     for line in lines:
         paths = [path for path in _PATH.findall(line) if path.startswith(f"{folder}/")]
         if paths and (found := _CALL.match(line)):
             # Of two paths, the second is the one that is new.
             name, path = found["name"], str(Path(paths[-1]).relative_to(folder))
-            counted = found["thread"] if name in _OF_WHAT_IS_WRITTEN else path
-            seen[name, counted] += 1
+            counted = name, found["thread"], "" if name in _OF_WHAT_IS_WRITTEN else path
+            seen[counted] += 1
             changes = (name != "openat" or "O_CREAT" in line) and " = -1 " not in line
             if changes and (name == HOLDS or "#" not in path):
-                calls.append(Call(name, path, seen[name, counted]))
-    return calls
+                calls.append(Call(name, path, seen[counted]))
+    # Two threads may both try to make a folder, each for the first time.
+    return list(dict.fromkeys(calls))
 
 
 def kill_at(call: Call, program: Sequence[str], folder: Path, environ: Mapping[str, str]) -> bool:

@@ -306,7 +306,7 @@ def _two(work: Work, kills: Kills, times: int) -> None:
 
 
 def _once(work: Work, kills: Kills) -> None:
-    # One picture at a time, so that the calls are the same each time.
+    # One picture at a time, so that the calls are nearly the same each time.
     errors = work.do(Storage(str(kills.root)), workers=1)
     print("\n".join(errors))
     sys.exit(bool(errors))

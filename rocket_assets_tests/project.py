@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class Project:
         """The days that the project has stored."""
         return Archive(self.storage)
 
-    @property
+    @cached_property
     def definitions(self) -> dg.Definitions:
         """The project's definitions, with these settings."""
         environ = {

@@ -19,8 +19,10 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -52,7 +54,7 @@ Script = Callable[[Request], Answer]
 class Impatient(Project):
     """The project with short pauses between its tries, and with little patience for the silent."""
 
-    @property
+    @cached_property
     def definitions(self) -> dg.Definitions:
         made = super().definitions
         return dg.Definitions(
@@ -204,15 +206,22 @@ def test_d04_each_day_is_a_file_of_its_own_that_can_be_brought_again(
 def test_d05_runs_at_the_same_time_do_not_get_in_each_others_way(sample_library: LibraryServer, tmp_path: Path) -> None:
     """Classic: parallel runs write the same two paths."""
 
-    def bring(days: list[date], folder: str) -> None:
-        with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path / f"dagster-{folder}-{days[0]}")) as instance:
-            project = Project(sample_library.url, Storage(str(tmp_path / folder)), instance)
-            assert all(project.bring(f"{day}").success for day in days)
+    def project(folder: str, instance: dg.DagsterInstance) -> Project:
+        return Project(sample_library.url, Storage(str(tmp_path / folder)), instance)
+
+    def bring(project: Project, day: date) -> None:
+        assert project.bring(f"{day}").success
 
     busy = FORTNIGHT[2:6]
-    bring(busy, "one by one")
-    with ThreadPoolExecutor(len(busy)) as runs:
-        list(runs.map(lambda day: bring([day], "at once"), busy))
+    with ExitStack() as stack, ThreadPoolExecutor(len(busy)) as runs:
+        homes = [str(tmp_path / f"dagster-{day}") for day in busy]
+        instances = [stack.enter_context(dg.DagsterInstance.ephemeral(tempdir=home)) for home in homes]
+        alone, *together = [project("one by one", instances[0]), *[project("at once", one) for one in instances]]
+        for day in busy:
+            bring(alone, day)
+        # Each of them is a process of its own elsewhere: here, the definitions are not to be made at the same time.
+        assert all(one.definitions for one in together)
+        list(runs.map(bring, together, busy))
     assert tree(tmp_path / "at once") == tree(tmp_path / "one by one")
 
 
@@ -541,8 +550,7 @@ def test_d28_that_nothing_can_be_written_shows_before_anything_is_asked(
     done = backfill(tmp_path, ROCKET_ASSETS_STORAGE=str(closed), ROCKET_ASSETS_API_URL=sample_library.url)
     assert done.returncode == 1
     assert "may we write there?" in done.stderr
-    project.storage_uri = str(closed)
-    result = project.bring(f"{THURSDAY}")
+    result = replace(project, storage_uri=str(closed)).bring(f"{THURSDAY}")
     assert not result.success
     assert "may we write there?" in failure_of(result)
     assert sample_library.requests == []

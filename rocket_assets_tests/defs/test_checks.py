@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -221,9 +222,7 @@ def test_each_look_is_at_the_sample_after_the_last_one_whoever_starts_it(project
 def test_a_night_that_could_not_look_is_made_up_for_by_the_next(project: Project, tmp_path: Path) -> None:
     assert night(project).metadata["number of the look"].value == 0
     (tmp_path / "file").write_text("no folder")
-    project.storage_uri = str(tmp_path / "file/below")
-    assert not run_of_night(project).success
-    project.storage_uri = ""
+    assert not run_of_night(replace(project, storage_uri=str(tmp_path / "file/below"))).success
     assert night(project).metadata["number of the look"].value == 1
 
 
@@ -290,8 +289,7 @@ def test_a_night_over_nothing_finds_nothing(project: Project) -> None:
 
 def test_a_night_that_cannot_look_fails_with_a_sentence(project: Project, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    project.storage_uri = str(tmp_path / "file/below")
-    result = run_of_night(project)
+    result = run_of_night(replace(project, storage_uri=str(tmp_path / "file/below")))
     assert not result.success
     assert not result.get_asset_check_evaluations()
     assert "Is ROCKET_ASSETS_STORAGE right" in failure_of(result)

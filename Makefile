@@ -64,7 +64,7 @@ test: $(VENV)/installed-dev $(VENV)/installed-axe
 test-all: $(VENV)/installed-dev $(VENV)/installed-axe
 	$(PYTEST) -m ""
 
-# A part of it: make bench BENCH="--case 365 --contender ours,script --repeat 3".
+# A part of it, and written elsewhere: make bench BENCH="--case 365 --contender ours,script --repeat 3 --out FOLDER".
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks $(BENCH)
 

@@ -9,11 +9,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import history
+from benchmarks.airflow import contender as airflow
 
 _HERE = Path(__file__).parent
 _BIN = Path(sys.executable).parent
@@ -109,6 +108,10 @@ def _curl(job: Job) -> Command:
     return ["curl", *options], job.environment
 
 
+def _airflow(job: Job) -> Command:
+    return airflow.command(job.folder, job.url, job.start, job.end)
+
+
 BOTH = "launches,launch_images"
 
 CONTENDERS = {
@@ -119,17 +122,15 @@ CONTENDERS = {
     "pictures-command": Contender(_ours("launch_images"), _bring_launches),
     "pictures": Contender(_pictures, _bring_launches),
     "curl": Contender(_curl, _list_addresses),
+    "airflow": Contender(_airflow, part=True),
 }
-"""By their names on the command line; Airflow is among them where it is installed."""
-
-ALL = (*CONTENDERS, "airflow")
+"""By their names on the command line."""
 
 
-def installed() -> dict[str, Contender]:
-    """Those that can be run here: Airflow where it is installed, curl where there is one."""
-    found = {name: contender for name, contender in CONTENDERS.items() if name != "curl" or shutil.which("curl")}
-    # By its name, because it is no part of what every installation has.
-    airflow = import_module("benchmarks.airflow.contender") if find_spec("benchmarks.airflow") else None
-    if airflow and airflow.is_installed():
-        found["airflow"] = Contender(lambda job: airflow.command(job.folder, job.url, job.start, job.end), part=True)
-    return found
+def absent() -> dict[str, str]:
+    """Those that cannot be run here, and what installs them."""
+    found = {
+        "curl": None if shutil.which("curl") else "it is a package of the system",
+        "airflow": None if airflow.is_installed() else "`make bench-airflow` installs it",
+    }
+    return {name: advice for name, advice in found.items() if advice}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import random
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -356,9 +357,14 @@ def draw_pictures(folder: Path = PICTURES) -> Path:
     missing = [name for name in picture_names() if not (folder / name).exists()]
     if missing:
         print(f"Drawing {len(missing)} pictures into {folder}.", flush=True)
-        with ProcessPoolExecutor() as processes:
+        # Who is told to end tells it to these, which are deaf to Ctrl-C and finish what they have begun.
+        with ProcessPoolExecutor(initializer=_deaf_to_ctrl_c) as processes:
             list(processes.map(draw, missing, repeat(folder), chunksize=8))
     return folder
+
+
+def _deaf_to_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def draw(name: str, folder: Path, most_kilobytes: float = 1500.0) -> None:

@@ -1,31 +1,15 @@
-"""The page that says what was measured, made of `results.json` alone."""
+"""The page that says what was measured, made of `results.json` and of what is kept by hand beside it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 from statistics import median
-from typing import Any
 
-from benchmarks.cases import CASES, GROWTH, Case
-from benchmarks.contenders import ALL
-
-HERE = Path(__file__).parent
-
-AGAIN = " again"
-"""Behind the name of a contender: the same once more, over the same days into the same folder."""
-
-Run = dict[str, float]
-Results = dict[str, dict[str, dict[str, Any]]]
-"""By case and contender: the runs, the latency in seconds, and the machine."""
-
-
-def load() -> Results:
-    """What was measured so far."""
-    path = HERE / "results.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+from benchmarks.cases import CASES, GROWTH
+from benchmarks.contenders import CONTENDERS
+from benchmarks.results import AGAIN, Measured, Results, Run
 
 
 @dataclass(frozen=True)
@@ -80,23 +64,22 @@ class Target:
     at_least: bool = False
 
     def row(self, results: Results) -> str:
-        """Its line in the table."""
+        """Its line in the table. It is judged at the latency of its case, and if all sides had the same conditions."""
+        latency, sides = CASES[self.case].latency, set[tuple[str, ...]]()
+
+        def of(contender: str, figure: str) -> float:
+            measured = results[self.case, latency, contender]
+            sides.add(measured.conditions)
+            return measured.middle(figure)
+
         bound = f"at {'least' if self.at_least else 'most'} {self.limit:g}"
         try:
-            value = self.value(lambda contender, figure: middle(results, self.case, contender, figure))
+            value = self.value(of)
         except KeyError:
-            return f"| {self.what} | {bound} | not measured here | |"
+            return f"| {self.what} | {bound} | not measured with {_away(latency)} | |"
         holds = value >= self.limit if self.at_least else value <= self.limit
-        return f"| {self.what} | {bound} | {value:,.{0 if value >= 100 else 2}f} | {'yes' if holds else '**no**'} |"
-
-
-def middle(results: Results, case: str, contender: str, figure: str) -> float:
-    """The median of a figure of the runs.
-
-    Raises:
-        KeyError: it was not measured.
-    """
-    return median(run[figure] for run in results[case][contender]["runs"])
+        verdict = ("yes" if holds else "**no**") if len(sides) == 1 else "not judged: measured with different things"
+        return f"| {self.what} | {bound} | {value:,.{0 if value >= 100 else 2}f} | {verdict} |"
 
 
 def _targets() -> Iterator[Target]:
@@ -146,26 +129,39 @@ def _ratio(one: str, other: str) -> Callable[[Callable[[str, str], float]], floa
 
 TARGETS = tuple(_targets())
 
-_HELD_BY_A_TEST = (
-    "| calls of the storage for one day more: its launches; a picture that is known | at most 4 | 3; 4 | yes |"
-)
+HELD_BY = "test_each_day_more_costs_a_bucket_four_calls_for_a_picture_that_is_known_and_three_for_its_launches"
+"""The test of test_bucket.py that holds the target that is not measured here."""
 
 
-def page(results: Results) -> str:
-    """The page."""
-    measured_cases = {name: case for name, case in CASES.items() if name in results and name not in GROWTH}
-    parts = [_HEAD, _machines(results)]
-    parts += [_table(name, case, results[name]) for name, case in measured_cases.items()]
-    parts += [_targets_table(results), _growth_table(results)]
-    return "\n\n".join(parts) + "\n"
+def page(results: Results, notes: str = "") -> str:
+    """The page; `notes` say of the targets what their figures do not."""
+    marks = _marks(results)
+    tables = [each for each in results.values() if each.case not in GROWTH or each.latency != CASES[each.case].latency]
+    tables.sort(key=_in_order)
+    parts = [_HEAD, _conditions(results, marks)]
+    for _, group in groupby(tables, lambda each: (each.case, each.latency)):
+        parts.append(_table(list(group), marks))
+    parts += [_targets_table(results), notes.strip()]
+    if grows(results):
+        parts.append(_growth_table(results, marks))
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _in_order(measured: Measured) -> tuple[int, float, int, str]:
+    who = measured.contender
+    return list(CASES).index(measured.case), measured.latency, [*CONTENDERS].index(who.removesuffix(AGAIN)), who
+
+
+def _away(latency: float) -> str:
+    return f"{latency * 1000:g} ms before each answer" if latency else "no latency"
 
 
 _HEAD = """\
 # What it costs
 
 A backfill of rocket launches and their pictures, side by side with what one would use instead. Everything here was
-measured by `make bench` on one machine, against a server on the same machine that serves a made-up history as large and
-as uneven as the real one: 7,608 launches on 6,477 days, 691 distinct pictures (80 kB to 1.5 MB, 333 MB in all), about
+measured by `make bench`, against a server on the same machine that serves a made-up history as large and as uneven as
+the real one: 7,608 launches on 6,477 days, 691 distinct pictures (80 kB to 1.5 MB, 333 MB in all), about
 10 kB of JSON a launch. No figure needs the network.
 
 - `ours`: `rocket-assets backfill START END --assets launches,launch_images`
@@ -187,44 +183,61 @@ that they have together, *event log* all that Dagster keeps of its runs, *networ
 counted, but shares the cores."""
 
 
-def _machines(results: Results) -> str:
-    """Where the figures come from; one line for each machine, day and commit."""
-    lines: dict[str, list[str]] = {}
-    for case, contenders in results.items():
-        for who, measured in contenders.items():
-            said = ", ".join(
-                f"{name} {value}" if name in _NAMED else value for name, value in measured["machine"].items()
-            )
-            lines.setdefault(said, []).append(f"{case}: {who}")
+Marks = dict[tuple[str, ...], str]
+
+
+def _marks(results: Results) -> Marks:
+    """A letter for each commit and machine that something was measured with, the earliest first."""
+    in_time = sorted(results.values(), key=lambda each: each.at)
+    return {conditions: f"[{n}]" for n, conditions in enumerate(dict.fromkeys(each.conditions for each in in_time), 1)}
+
+
+def _conditions(results: Results, marks: Marks) -> str:
+    """Where the figures come from."""
+    lines: list[str] = []
+    for conditions, mark in marks.items():
+        days = sorted({each.at[:10] for each in results.values() if each.conditions == conditions})
+        lines.append(f"{mark} {', '.join(conditions)}; {' to '.join(dict.fromkeys([days[0], days[-1]]))}")
+    if not lines:
+        return "Nothing was measured yet."
     if len(lines) == 1:
-        return f"Measured with: {next(iter(lines))}."
-    return "\n".join(["Measured with:", "", *(f"- {said} ({'; '.join(of)})" for said, of in lines.items())])
+        return f"Measured with {lines[0].partition(' ')[2]}."
+    return "\n".join([
+        "Measured with different things, which each line names; what does not have the same is not compared:",
+        "",
+        *(f"- {line}" for line in lines),
+    ])  # fmt: skip
 
 
-_NAMED = ("memory", "Python", "Dagster")
+def _name(measured: Measured, marks: Marks) -> str:
+    return f"`{measured.contender}`{f' {marks[measured.conditions]}' if len(marks) > 1 else ''}"
 
 
-def _table(name: str, case: Case, contenders: dict[str, dict[str, Any]]) -> str:
-    latency = next(iter(contenders.values()))["latency"]
-    away = f"{latency * 1000:.0f} ms before each answer" if latency else "no latency"
+def _table(rows: Sequence[Measured], marks: Marks) -> str:
+    case, latency = CASES[rows[0].case], rows[0].latency
     lines = [
-        f"## {case.title}",
+        f"## {case.title}{'' if latency == case.latency else f', {_away(latency)}'}",
         "",
-        f"{case.start} to {case.end}, {away}. To repeat: `.venv/bin/python -m benchmarks --case {name}`.",
+        f"{case.start} to {case.end}, {_away(latency)}. To repeat: {' and '.join(_commands(rows))}.",
         "",
-        f"| | {' | '.join(figure.title for figure in FIGURES)} |",
-        f"|---|{'---:|' * len(FIGURES)}",
+        f"| | times | {' | '.join(figure.title for figure in FIGURES)} |",
+        f"|---|---:|{'---:|' * len(FIGURES)}",
     ]
-    for who in sorted(contenders, key=_in_order):
-        figures = FIGURES[:-2] if who.removesuffix(AGAIN) in WITHOUT_DAGSTER else FIGURES
-        shown = [figure.shown(contenders[who]["runs"]) for figure in figures]
+    for row in rows:
+        figures = FIGURES[:-2] if row.contender.removesuffix(AGAIN) in WITHOUT_DAGSTER else FIGURES
+        shown = [figure.shown(row.runs) for figure in figures]
         shown += ["-"] * (len(FIGURES) - len(figures))
-        lines.append(f"| `{who}` | {' | '.join(shown)} |")
+        lines.append(f"| {_name(row, marks)} | {len(row.runs)} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
 
-def _in_order(who: str) -> tuple[int, str]:
-    return ALL.index(who.removesuffix(AGAIN)), who
+def _commands(rows: Sequence[Measured]) -> Iterator[str]:
+    """What measures the rows again: a command for each number of times."""
+    case, latency = rows[0].case, rows[0].latency
+    for times in dict.fromkeys(len(row.runs) for row in rows):
+        who = dict.fromkeys(row.contender.removesuffix(AGAIN) for row in rows if len(row.runs) == times)
+        other = "" if latency == CASES[case].latency else f" --latency {latency:g}"
+        yield f'`make bench BENCH="--case {case} --contender {",".join(who)} --repeat {times}{other}"`'
 
 
 def _targets_table(results: Results) -> str:
@@ -234,47 +247,55 @@ def _targets_table(results: Results) -> str:
         "| | target | measured | holds |",
         "|---|---|---:|---|",
         *(target.row(results) for target in TARGETS),
-        _HELD_BY_A_TEST,
         "",
-        "The calls of the storage are counted by a test, which makes them from a bucket "
-        "([test_bucket.py](../rocket_assets_tests/test_bucket.py)).",
+        "One more is not measured here, but held by a test, which counts what comes to a bucket: the calls of the "
+        "storage for one day more are to be at most 4, and are 3 for its launches and 4 for a picture that is known "
+        f"(`{HELD_BY}` in [test_bucket.py](../rocket_assets_tests/test_bucket.py)).",
     ])  # fmt: skip
 
 
-def growth(results: Results, who: str) -> list[tuple[int, list[Run]]]:
+def growth(results: Results, who: str) -> list[tuple[int, Measured]]:
     """What a contender took, by the number of days, the fewest first."""
-    cases = [*GROWTH, "history"]
-    return [(CASES[name].days, results[name][who]["runs"]) for name in cases if who in results.get(name, {})]
+    cases = [(name, CASES[name]) for name in (*GROWTH, "history")]
+    return [(case.days, results[key]) for name, case in cases if (key := (name, case.latency, who)) in results]
 
 
 GROWING = ("ours", f"ours{AGAIN}", "alone", f"alone{AGAIN}")
 
 
-def _growth_table(results: Results) -> str:
+def grows(results: Results) -> bool:
+    """Whether there is anything to say of how the cost grows."""
+    return any(growth(results, who) for who in GROWING)
+
+
+def _growth_table(results: Results, marks: Marks) -> str:
     figures = (
-        ("CPU, ms a day", lambda run: run["cpu"] * 1000, True),
-        ("wall, ms a day", lambda run: run["wall"] * 1000, True),
-        ("event log, kB a day", lambda run: run["event_log_bytes"] / 1000, True),
+        ("CPU, ms a day", _of("cpu", 1e-3), True),
+        ("wall, ms a day", _of("wall", 1e-3), True),
+        ("event log, kB a day", _of("event_log_bytes", 1e3), True),
         ("memory, MB", _of("megabytes"), False),
+        ("API requests", _of("api_requests"), False),
+        ("runs", _of("runs"), False),
         ("pictures fetched", _of("picture_requests"), False),
         ("files written", _of("files_written"), False),
     )
     lines = [
         "## How the cost grows",
         "",
-        "What a day costs must not grow with how many there are. A second run over the same days (*again*) fetches no "
-        "picture and writes no file; it takes what Dagster's records take, and the question whether all still holds.",
+        "A day is a partition of two assets. What it costs must not grow with their number. A second run over the "
+        "same days (*again*) fetches no picture and writes no file; it takes what Dagster's records take, and the "
+        "question whether all still holds.",
         "",
         "![What a day costs, by the number of days](growth.svg)",
         "",
-        f"| days | | {' | '.join(title for title, _, _ in figures)} |",
-        f"|---:|---|{'---:|' * len(figures)}",
+        f"| days | | times | {' | '.join(title for title, _, _ in figures)} |",
+        f"|---:|---|---:|{'---:|' * len(figures)}",
     ]
     for who in GROWING:
-        for days, runs in growth(results, who):
+        for days, row in growth(results, who):
             shown = (
-                Figure(title, lambda run, of=of, by=days if each else 1: of(run) / by, 1 if each else 0).shown(runs)
+                Figure(title, lambda run, of=of, by=days if each else 1: of(run) / by, 1 if each else 0).shown(row.runs)
                 for title, of, each in figures
             )
-            lines.append(f"| {days:,} | `{who}` | {' | '.join(shown)} |")
+            lines.append(f"| {days:,} | {_name(row, marks)} | {len(row.runs)} | {' | '.join(shown)} |")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """A Launch Library to measure against: it answers as the real one does, and takes as little of the machine as it can.
 
-    python -m benchmarks.server FOLDER_OF_PICTURES [--latency SECONDS]
+    python -m benchmarks.server [FOLDER_OF_PICTURES] [--latency SECONDS]
 
 The sample library of the project selects, sorts and encodes anew for each answer, which would take the time of those
 that are measured. Here each launch is encoded once, and an answer is cut from that; a picture goes from file to socket.
@@ -190,7 +190,8 @@ def serving(pictures: Path) -> Iterator[Asked]:
     """A server over these pictures in a process of its own."""
     argv = [sys.executable, "-m", "benchmarks.server", str(pictures)]
     root = Path(__file__).parents[1]
-    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    # In a session of its own: who presses Ctrl-C ends what is measured first, and then this.
+    with subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             yield Asked(process.stdout.readline().strip() if process.stdout else "")
         finally:
@@ -200,10 +201,11 @@ def serving(pictures: Path) -> Iterator[Asked]:
 def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("pictures", type=Path, nargs="?", help="or .bench/pictures, where they are drawn once")
     parser.add_argument("--latency", type=float, default=0.0)
     options = parser.parse_args()
-    with BenchmarkServer(options.pictures, options.latency) as server:
+    pictures = options.pictures or history.draw_pictures()
+    with BenchmarkServer(pictures, options.latency) as server, suppress(KeyboardInterrupt):
         print(server.base_url, flush=True)
         server.serve_forever()
 

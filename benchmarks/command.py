@@ -139,9 +139,10 @@ def measure(
 
 
 def _told(came: Run) -> str:
+    pictures = came["picture_requests"] + came["unchanged_pictures"]
     return (
         f"{came['wall']:.2f} s, CPU {came['cpu']:.2f} s, {came['megabytes']:.0f} MB, "
-        f"{came['api_requests']:.0f} + {came['picture_requests']:.0f} requests (server {came['server_cpu']:.2f} s), "
+        f"{came['api_requests']:.0f} + {pictures:.0f} requests (server {came['server_cpu']:.2f} s), "
         f"event log {came['event_log_bytes'] / 1e6:.1f} MB, {came['runs']:.0f} runs"
     )
 

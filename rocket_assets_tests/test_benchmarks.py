@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -213,8 +214,8 @@ def test_the_test_that_the_page_names_exists() -> None:
 def came(case: str, contender: str, *walls: float, **of: Any) -> Measured:
     """Runs that took so many seconds."""
     run = dict.fromkeys(
-        ("api_requests", "api_bytes", "picture_requests", "picture_bytes", "files_written", "stored_bytes"), 7.0
-    ) | {"event_log_bytes": 5e6, "runs": 3.0, "megabytes": 150.0}
+        ("api_requests", "api_bytes", "picture_bytes", "picture_requests", "files_written", "stored_bytes"), 7.0
+    ) | {"unchanged_pictures": 4.0, "event_log_bytes": 5e6, "runs": 3.0, "megabytes": 150.0}
     said: dict[str, Any] = {
         "latency": CASES[case].latency,
         "commit": "abc",
@@ -250,7 +251,7 @@ def test_a_target_is_not_judged_where_its_sides_had_different_conditions(other: 
 def test_the_page_says_of_each_line_how_often_and_with_what_it_was_measured() -> None:
     same = page(year(10.0, 10.0))
     assert "Measured with commit abc, 2 cores; 2026-11-23." in same
-    assert "| `ours` | 2 | 10.00 |" in same
+    assert "| `ours` | 2 | 10.00 | 10.00 | 150 | 7 | 11 |" in same
     assert "| `alone` | 1 | 4.00 |" in same
     later = page(year(10.0, commit="def", at="2026-11-25T10:00:00+00:00"))
     assert "\n- [1] commit abc, 2 cores; 2026-11-23\n- [2] commit def, 2 cores; 2026-11-25\n" in later
@@ -354,6 +355,7 @@ def _started(copy: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield process
@@ -392,7 +394,8 @@ def test_who_ends_it_ends_all_that_it_started(copy: Path, number: signal.Signals
     with _started(copy, "--contender", "script", "--latency", "30", "--out", "ended") as process:
         children = _until_it_measures("script.py", process)
         assert len(children) == 2
-        process.send_signal(number)
+        # A terminal tells it to all that belongs to a command, another process to the one that it names.
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert errors == "Broken off; what was measured to its end is written down.\n"

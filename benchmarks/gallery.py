@@ -23,6 +23,7 @@ from PIL import __version__
 from benchmarks import history
 from benchmarks.server import serving
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -51,7 +52,7 @@ def build(folder: Path) -> None:
             for day in library.days(history.FIRST, history.LAST + timedelta(days=1)):
                 archive.write_day(day)
         with ImageLibrary(archive.storage, api_url=url) as pictures:
-            brought = [day.error for day in archive.bring_images(days, pictures)]
+            brought = [day.error for day in bring_images(archive, days, pictures)]
     if any(brought):
         raise SystemExit(f"The archive could not be built: {next(filter(None, brought))}")
 

@@ -9,6 +9,7 @@ import sys
 from datetime import date
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launches import days_between
 from rocket_assets.storage import Storage
@@ -17,7 +18,7 @@ from rocket_assets.storage import Storage
 def main(api: str, start: date, end: date, storage: Storage) -> None:
     """Bring them, and fail if one could not be had."""
     with ImageLibrary(storage, api_url=api) as library:
-        errors = [day.error for day in Archive(storage).bring_images(days_between(start, end), library) if day.error]
+        errors = [day.error for day in bring_images(Archive(storage), days_between(start, end), library) if day.error]
     if errors:
         raise SystemExit(str(errors[0]))
 

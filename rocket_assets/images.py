@@ -4,7 +4,7 @@ A picture is a JPEG, PNG, WebP, GIF or BMP that Pillow decodes whole; what an ad
 nothing. Each distinct picture lies once in the pool under its digest, and beside it what is known of each address it
 came from, so that the next run asks "has it changed?" instead of fetching it again.
 
-Which launch shows which picture is in `archive`.
+Which launch shows which picture is in `bringing` and `archive`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from io import BytesIO
 from types import TracebackType
 from typing import Self
 
 import requests
-from PIL import ExifTags, Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageSequence, UnidentifiedImageError
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from rocket_assets.documents import seal, unseal
@@ -61,6 +61,17 @@ _UNDECODABLE = (
     struct.error,
     zlib.error,
 )
+
+_TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What puts a picture upright, by the orientation that its EXIF gives."""
 
 _LYING = range(5, 9)
 """The orientations of EXIF in which a picture is stored on its side."""
@@ -221,6 +232,7 @@ class ImageLibrary:
         # Twice as many, so that the line is not idle while others decode and store what has come.
         self._threads = ThreadPoolExecutor(2 * workers, thread_name_prefix="picture")
         self._line = threading.BoundedSemaphore(workers)
+        self._closing = threading.Event()
         self._beginning = threading.Lock()
         self._fetches: dict[str, Future[Fetched]] = {}
         self._previews: dict[str, bytes] = {}
@@ -234,7 +246,8 @@ class ImageLibrary:
         self.close()
 
     def close(self) -> None:
-        """Finish what has begun, drop the rest, and give back the connections."""
+        """Finish what is on the line, drop the rest, and give back the connections."""
+        self._closing.set()
         self._threads.shutdown(cancel_futures=True)
         self._session.close()
 
@@ -254,7 +267,7 @@ class ImageLibrary:
         return known.picture if known else None
 
     def preview(self, picture: Picture) -> bytes:
-        """A small WebP of a stored picture, of `PREVIEW_BYTES` at most: made once, when the picture was fetched.
+        """A small WebP of a stored picture, of `PREVIEW_BYTES` at most: made once, when its address gave the picture.
 
         Raises:
             StorageFailed: the picture cannot be read.
@@ -265,10 +278,24 @@ class ImageLibrary:
         return self._previews[picture.sha256]
 
     def _fetch(self, url: str) -> Fetched:
-        known, where = self._known(url), shown(url)
+        known = self._known(url)
+        response, body = self._ask(url, known)
+        if known and response.status_code == requests.codes.not_modified:
+            if known.picture.sha256 not in self._previews:
+                self._keep_preview(known)
+            return Fetched(known.picture, bytes_fetched=0)
+        if response.status_code != requests.codes.ok:
+            raise _refusal(response, shown(url))
+        return Fetched(self._keep(url, response, body), bytes_fetched=len(body))
+
+    def _ask(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
+        """What the address answers, as soon as the line is free."""
+        where = shown(url)
         try:
             with self._line:
-                response, body = self._download(url, known)
+                if self._closing.is_set():
+                    raise Unavailable(f"{where} was not asked, because the run was broken off.")
+                return self._download(url, known)
         except InvalidIPAddress as error:
             raise Refused(
                 f"{where} leads to {error}, which is no address of the public internet. Nearer to us, "
@@ -283,18 +310,31 @@ class ImageLibrary:
             raise Refused(f"{where} cannot be fetched: {cause(error)}.") from error
         except OSError as error:
             raise Unavailable(f"{where} cannot be fetched now: {cause(error)}.") from error
-        if known and response.status_code == requests.codes.not_modified:
-            return Fetched(known.picture, bytes_fetched=0)
-        if response.status_code != requests.codes.ok:
-            raise _refusal(response, where)
+
+    def _keep(self, url: str, response: requests.Response, body: bytes) -> Picture:
+        """Put a whole picture into the pool, with what is to be known of its address."""
         made = list[bytes]()
-        picture = inspect(body, url, self._limits, lambda frame: made.append(_preview(frame)))
-        self._previews[picture.sha256] = made[0]
+
+        def look(frame: Image.Image) -> None:
+            # A picture is whole, whatever a small one of it may come to.
+            with suppress(*_UNDECODABLE):
+                made.append(_preview(frame))
+
+        picture = inspect(body, url, self._limits, look)
+        small = made[0] if made else None
+        if small:
+            self._previews[picture.sha256] = small
         self._storage.write(picture.key, body)
         # After the picture, so that an address never speaks of a picture that is not there.
-        known = _Known(url, picture, *_validators(response), b64encode(made[0]).decode("ascii"))
+        known = _Known(url, picture, *_validators(response), _in_text(small) if small else None)
         self._storage.write(address_key(url), known.sealed())
-        return Fetched(picture, bytes_fetched=len(body))
+        return picture
+
+    def _keep_preview(self, known: _Known) -> None:
+        """Make the preview that a record of before does not hold, or holds in another size."""
+        with suppress(NotAPicture):
+            text = _in_text(self.preview(known.picture))
+            self._storage.write(address_key(known.url), replace(known, preview=text).sealed())
 
     def _known(self, url: str) -> _Known | None:
         key = address_key(url)
@@ -305,8 +345,8 @@ class ImageLibrary:
         # "Not changed" would keep what we have, so that must be worth keeping.
         if not holds(self._storage, known.picture.key, known.picture):
             return None
-        if known.preview:
-            self._previews[known.picture.sha256] = b64decode(known.preview)
+        if known.preview and len(small := b64decode(known.preview)) <= PREVIEW_BYTES:
+            self._previews[known.picture.sha256] = small
         return known
 
     def _download(self, url: str, known: _Known | None) -> tuple[requests.Response, bytes]:
@@ -360,7 +400,8 @@ def _preview(image: Image.Image, most_bytes: int = PREVIEW_BYTES) -> bytes:
         small.thumbnail((side, side))
         if fitting := _best(small, most_bytes):
             return fitting
-    return _webp(small, 0)
+    # What is transparent is stored without loss, and may be noise.
+    return _webp(small.convert("RGB"), 0)
 
 
 def _best(image: Image.Image, most_bytes: int) -> bytes | None:
@@ -399,10 +440,19 @@ def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     # It is as high as the camera saw it once it has been turned.
     width, height = size
-    is_lying = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
-    image.thumbnail((height, width) if is_lying else (width, height))
-    upright = ImageOps.exif_transpose(image)
+    orientation = _orientation(image)
+    image.thumbnail((height, width) if orientation in _LYING else (width, height))
+    # Not by ImageOps, which writes the rest of the EXIF anew and fails on what is odd in it.
+    upright = image.transpose(_TURNED[orientation]) if orientation in _TURNED else image
     return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    # EXIF is a stranger's bytes, of which Pillow raises almost anything; the picture is whole without it.
+    except Exception:  # noqa: BLE001 - see above
+        return 1
 
 
 @contextmanager
@@ -441,6 +491,10 @@ class _Known:
             return cls(**{**document, "picture": Picture(**document["picture"])})
         except (TypeError, KeyError) as error:
             raise Damaged(f"{key} was written by another version of this project: {error}.") from error
+
+
+def _in_text(preview: bytes) -> str:
+    return b64encode(preview).decode("ascii")
 
 
 def _validators(response: requests.Response) -> tuple[str | None, str | None]:

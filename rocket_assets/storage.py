@@ -326,6 +326,11 @@ class Storage:
         if broken_off:
             raise broken_off
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, in which a call costs next to nothing; elsewhere each is a round trip."""
+        return self._root is not None
+
     def address(self, key: str) -> str:
         """Where a person finds a key: a path on a disk, a URI in a bucket."""
         if path := self._path(key):

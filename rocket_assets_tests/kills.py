@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.errors import RocketAssetsError
 from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import ImageLibrary
@@ -84,7 +85,7 @@ class Work:
                 except RocketAssetsError as error:
                     errors.append(f"{day.day}: {error}")
         with ImageLibrary(storage, api_url=self.url, workers=workers, backoff=0) as pictures:
-            errors += [f"{day.day}: {day.error}" for day in archive.bring_images(days, pictures) if day.error]
+            errors += [f"{day.day}: {day.error}" for day in bring_images(archive, days, pictures) if day.error]
         return errors or self._make(storage, archive, sorted({month_of(day) for day in days}))
 
     def _make(self, storage: Storage, archive: Archive, months: list[date]) -> list[str]:

@@ -42,6 +42,7 @@ FLOORS = (
     ("rocket_assets.gallery.cards",),
     ("rocket_assets.gallery.licences",),
     ("rocket_assets.months",),
+    ("rocket_assets.bringing",),
     ("rocket_assets.archive", "rocket_assets.estimate", "rocket_assets.gallery.server"),
     ("rocket_assets.launch_library", "rocket_assets.images", "rocket_assets.notifications", "rocket_assets.memory"),
     ("rocket_assets.launches", "rocket_assets.network", "rocket_assets.storage", "rocket_assets.progress"),

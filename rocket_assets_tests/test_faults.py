@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from rocket_assets import bringing
 from rocket_assets import storage as keys
-from rocket_assets.archive import NO_ADDRESS, Archive, Entry, ImageDay
+from rocket_assets.archive import NO_ADDRESS, Archive, Entry
+from rocket_assets.bringing import ImageDay
 from rocket_assets.errors import RocketAssetsError, Unavailable
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -113,7 +115,7 @@ def bring_images(archive: Archive) -> dict[date, ImageDay]:
     with ImageLibrary(
         archive.storage, api_url=HERE, retries=1, backoff=0, timeout=ANY_MINUTE, limits=LIMITS
     ) as library:
-        return {day.day: day for day in archive.bring_images([BEFORE, DAY, AFTER], library)}
+        return {day.day: day for day in bringing.bring_images(archive, [BEFORE, DAY, AFTER], library)}
 
 
 def entries(archive: Archive) -> dict[str, Entry]:

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageChops, ImageOps, ImageStat
 
 from rocket_assets.documents import seal, unseal
 from rocket_assets.errors import NotAPicture, Refused, RocketAssetsError, StorageFailed, Unavailable
-from rocket_assets.images import Fetched, ImageLibrary, Picture, inspect, preview, thumbnail
+from rocket_assets.images import PREVIEW_BYTES, Fetched, ImageLibrary, Picture, inspect, preview, thumbnail
 from rocket_assets.network import LIMITS, Limits, Timeout
 from rocket_assets.sample_library.pictures import draw
 from rocket_assets.sample_library.server import MEDIA, LibraryServer
@@ -272,6 +273,11 @@ def test_a_preview_has_no_more_bytes_than_it_may_have(most_bytes: int, side: int
         assert max(image.size) <= 128
 
 
+def test_a_preview_of_noise_that_one_sees_through_has_no_more_bytes_either() -> None:
+    noise = Image.frombytes("RGBA", (200, 200), random.Random(1).randbytes(200 * 200 * 4))
+    assert len(preview(in_a_file(noise, "PNG"), PREVIEW_BYTES, "key")) <= PREVIEW_BYTES
+
+
 def test_a_preview_is_larger_and_better_the_more_bytes_it_may_have() -> None:
     body = draw("falcon_9.png")
     smaller, better = preview(body, 300, "key"), preview(body, 690, "key")
@@ -303,10 +309,51 @@ def in_a_file(image: Image.Image, kind: str, **how: Any) -> bytes:
 def test_a_thumbnail_stands_upright_however_the_camera_was_held(orientation: int) -> None:
     turn = Image.Exif()
     turn[ExifTags.Base.Orientation] = orientation
-    body = in_a_file(Image.new("RGB", (400, 200)), "JPEG", exif=turn)
-    with Image.open(BytesIO(thumbnail(body, 60, "key", height=80))) as image:
+    seen = Image.new("RGB", (400, 200))
+    seen.paste((255, 0, 0), (0, 0, 200, 100))
+    seen.paste((0, 255, 0), (200, 0, 400, 100))
+    body = in_a_file(seen, "JPEG", exif=turn)
+    with Image.open(BytesIO(thumbnail(body, 60, "key", height=80))) as image, Image.open(BytesIO(body)) as camera:
         assert image.size == ((60, 30) if orientation < 5 else (40, 80))
         assert image.getexif().get(ExifTags.Base.Orientation) is None
+        upright = ImageOps.exif_transpose(camera).resize(image.size)
+        assert max(ImageStat.Stat(ImageChops.difference(image.convert("RGB"), upright)).mean) < 8
+
+
+def oddly_noted() -> Iterator[tuple[str, bytes]]:
+    """Whole pictures with EXIF of which Pillow raises other errors than of damage."""
+    yield "no EXIF at all", in_a_file(Image.new("RGB", (300, 200)), "PNG", exif=b"Exif\0\0garbage garbage")
+    noted = Image.Exif()
+    noted[ExifTags.Base.Orientation], noted[ExifTags.Base.ImageDescription] = 6, "a description"
+    noted[ExifTags.Base.XResolution], noted[ExifTags.IFD.Exif] = 72.0, {ExifTags.Base.DateTimeOriginal: "2020:01:01"}
+    seed = random.Random(2)
+    raised = set[type[Exception]]()
+    for number in range(3000):
+        exif = bytearray(noted.tobytes())
+        for _ in range(seed.choice([1, 2, 4])):
+            exif[6 + seed.randrange(len(exif) - 6)] = seed.randrange(256)
+        body = in_a_file(Image.new("RGB", (30, 20)), "JPEG", exif=bytes(exif))
+        try:
+            with Image.open(BytesIO(body)) as image:
+                ImageOps.exif_transpose(image)
+        except Exception as error:  # noqa: BLE001 - which ones there are is the question
+            if type(error) not in raised:
+                raised.add(type(error))
+                yield f"{type(error).__name__} {number}", body
+    assert AttributeError in raised
+
+
+def test_a_picture_is_whole_and_has_a_preview_however_odd_its_notes_are(store: Storage) -> None:
+    odd = dict(oddly_noted())
+    assert len(odd) > 2
+    with (
+        ScriptedServer(lambda request: Answer(body=list(odd.values())[int(request.path[1:])])) as server,
+        ImageLibrary(store, api_url=HERE, backoff=0) as library,
+    ):
+        for number, body in enumerate(odd.values()):
+            fetched = library.fetch(server.url(f"/{number}")).result().picture
+            assert store.read(fetched.key) == body
+            assert library.preview(fetched)[8:12] == b"WEBP"
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L", "1", "I;16", "CMYK"])
@@ -634,12 +681,34 @@ def test_pictures_are_fetched_in_parallel(store: Storage) -> None:
         assert len(server.picture_requests) == 16
 
 
+def test_so_many_pictures_are_on_the_line_at_a_time_and_no_more(store: Storage) -> None:
+    there, most, counting = 0, 0, threading.Lock()
+
+    def script(_: Request) -> Answer:
+        nonlocal there, most
+        with counting:
+            there += 1
+            most = max(most, there)
+        time.sleep(0.05)
+        with counting:
+            there -= 1
+        return Answer(404)
+
+    with ScriptedServer(script) as server, ImageLibrary(store, api_url=HERE, workers=3, backoff=0) as library:
+        assert all(fetch.exception() for fetch in [library.fetch(server.url(f"/{n}")) for n in range(20)])
+    assert most == 3
+
+
 def test_a_library_that_is_closed_begins_nothing_more(store: Storage) -> None:
-    with ScriptedServer(lambda _: Answer(404, silent=0.05)) as server:
-        with ImageLibrary(store, api_url=HERE, workers=1, backoff=0) as library:
+    """What stands at the line already does not go on it either."""
+    with ScriptedServer(lambda _: Answer(404, silent=0.5)) as server:
+        with ImageLibrary(store, api_url=HERE, workers=2, backoff=0) as library:
             fetches = [library.fetch(server.url(f"/{n}")) for n in range(50)]
-        assert len(server.requests) < 10
+            while len(server.requests) < 2 or not all(fetch.running() for fetch in fetches[:4]):
+                time.sleep(0.01)
+        assert len(server.requests) == 2
         assert fetches[-1].cancelled()
+        assert Counter(type(fetch.exception()) for fetch in fetches[:4]) == {Refused: 2, Unavailable: 2}
 
 
 # Whether a picture has changed
@@ -685,6 +754,20 @@ def test_a_later_run_asks_whether_a_picture_has_changed(store: Storage, script: 
         assert [conditions(request) for request in server.requests] == [set(), asked]
     assert second == Fetched(first.picture, bytes_fetched=0)
     assert list(store.list()) == before
+
+
+@pytest.mark.parametrize("preview", [None, "AAAA" * 300], ids=["without a preview", "with a larger one"])
+def test_a_record_of_an_earlier_version_gets_its_preview_when_its_picture_is_asked_for(
+    store: Storage, preview: str | None
+) -> None:
+    with ScriptedServer(Changing(picture())) as server:
+        fetched = brought(store, server.url("/a.png")).picture
+        key = address_key(server.url("/a.png"))
+        record = store.read(key)
+        document = {name: value for name, value in unseal(record, key).items() if name != "preview"}
+        store.put(key, seal(document | ({"preview": preview} if preview else {})))
+        assert brought(store, server.url("/a.png")) == Fetched(fetched, bytes_fetched=0)
+    assert store.read(key) == record
 
 
 def test_without_a_validator_the_picture_is_fetched_again_and_nothing_is_written(store: Storage) -> None:

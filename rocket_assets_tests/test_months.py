@@ -10,6 +10,7 @@ import pytest
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.errors import Damaged
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launches import parse
@@ -31,7 +32,7 @@ def brought(archive: Archive, day: date, *rows: dict[str, Any], pictures: bool =
     archive.write_launches(day, "here", [parse({"name": "A | B", "net": net} | row, "here") for row in rows])
     if pictures:
         with ImageLibrary(archive.storage, api_url=HERE) as library:
-            list(archive.bring_images([day], library))
+            list(bring_images(archive, [day], library))
 
 
 def test_a_month_has_the_launches_of_all_of_its_days_with_what_their_manifests_say(archive: Archive) -> None:

@@ -16,8 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from rocket_assets import bringing
 from rocket_assets import storage as keys
-from rocket_assets.archive import Archive, ImageDay
+from rocket_assets.archive import Archive
+from rocket_assets.bringing import ImageDay
 from rocket_assets.documents import unseal
 from rocket_assets.errors import Missing, Unavailable
 from rocket_assets.images import ImageLibrary, inspect
@@ -62,7 +64,7 @@ def bring_launches(library: LibraryServer, archive: Archive, first: date = FIRST
 def bring_images(archive: Archive, first: date = FIRST, last: date = LAST) -> list[ImageDay]:
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     with ImageLibrary(archive.storage, api_url=HERE, retries=1, backoff=0) as pictures:
-        return sorted(archive.bring_images(days, pictures), key=lambda brought: brought.day)
+        return sorted(bringing.bring_images(archive, days, pictures), key=lambda brought: brought.day)
 
 
 def bring(library: LibraryServer, storage: Storage) -> Archive:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.errors import RocketAssetsError
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -236,7 +237,7 @@ def no_answer_does_harm(seed: int, rows: Any, first: date = date(2024, 12, 3), l
             with ImageLibrary(
                 archive.storage, api_url=HERE, backoff=0, retries=0, timeout=QUICK, limits=LIMITS
             ) as images:
-                for image_day in archive.bring_images(days, images):
+                for image_day in bring_images(archive, days, images):
                     assert image_day.manifest or image_day.error
         assert around(root) == outside
         # What is stored is whole, whatever came; what is missing was refused.

@@ -18,7 +18,8 @@ from rocket_assets.repair import Mended, mend
 from rocket_assets.storage import Storage
 from rocket_assets.verification import Level, Problem, Remedy, verify
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
-from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, Pictures, bring, launch, tree
+from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, launch
+from rocket_assets_tests.test_bringing import Pictures, bring, tree
 from rocket_assets_tests.test_images import picture, with_a_flipped_bit
 from rocket_assets_tests.test_verification import (
     ALL,

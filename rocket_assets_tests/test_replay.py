@@ -26,6 +26,7 @@ import pytest
 import requests
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.defs.schedules import DAYS_BACK
 from rocket_assets.errors import Damaged, Missing
 from rocket_assets.images import ImageLibrary
@@ -101,7 +102,7 @@ class Plain:
         self._touched.clear()
         for start, end in in_ranges(behind):
             with ImageLibrary(self._archive.storage, api_url=HERE, workers=4) as pictures:
-                errors = [day.error for day in self._archive.bring_images(_days(start, end), pictures) if day.error]
+                errors = [day.error for day in bring_images(self._archive, _days(start, end), pictures) if day.error]
             self.runs.append(Run("launch_images", start, end, cause, self._clock(), "; ".join(map(str, errors))))
 
     def wake(self) -> None:

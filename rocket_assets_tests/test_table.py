@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive, Entry
+from rocket_assets.bringing import bring_images
 from rocket_assets.gallery.cards import cards
 from rocket_assets.gallery.licences import Licences
 from rocket_assets.images import ImageLibrary
@@ -289,7 +290,7 @@ def answers(tmp_path: Path) -> tuple[list[list[tuple[Any, ...]]], list[Shown]]:
         for day, launches in by_day.items():
             archive.write_launches(day, "here", launches)
         with ImageLibrary(archive.storage, api_url=server.url) as library:
-            list(archive.bring_images(by_day, library))
+            list(bring_images(archive, by_day, library))
     months = [read_month(archive, first) for first in {day.replace(day=1) for day in by_day}]
     for one in months:
         write_month(archive.storage, one)

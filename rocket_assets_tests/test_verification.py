@@ -35,8 +35,9 @@ from rocket_assets.verification import (
     verify_sample,
 )
 from rocket_assets_tests.scripted_server import Answer, ScriptedServer
-from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, bring, launch
-from rocket_assets_tests.test_archive import Pictures as Script
+from rocket_assets_tests.test_archive import DAY, NEXT, SOURCE, launch
+from rocket_assets_tests.test_bringing import Pictures as Script
+from rocket_assets_tests.test_bringing import bring
 from rocket_assets_tests.test_images import HTML, picture, with_a_flipped_bit
 
 EMPTY = date(2026, 3, 7)

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.defs import checks, metadata
 from rocket_assets.defs.conditions import (
     DaysMovedOn,
@@ -218,7 +219,7 @@ def launch_images(
     picture has an entry with the reason. Only a picture that decodes whole is ever stored as one.
     """
     archive, errors, brought = Archive(storage), dict[date, RocketAssetsError](), dict[date, list[Launch]]()
-    for day in archive.bring_images(days_to_bring(context), image_library):
+    for day in bring_images(archive, days_to_bring(context), image_library):
         if day.manifest:
             brought[day.day] = day.launches
         if day.manifest and not day.error:

@@ -132,9 +132,11 @@ def brought_images(archive: Archive, launches: Mapping[date, list[Launch]]) -> I
 
     Equal pictures are read once, and folders are listed together.
     """
-    pictures, stored = Pictures(archive.storage, "digests"), archive.list_images(launches)
+    pictures, listed = Pictures(archive.storage, "digests"), archive.list_images(launches)
     for day in launches:
-        yield StoredDay(archive, day, launches=launches[day], images=stored[day].values(), pictures=pictures)
+        # A day that could not be listed lists itself as it is looked at, and is said to be wrong if it cannot.
+        images = listed[day].values() if day in listed else None
+        yield StoredDay(archive, day, launches=launches[day], images=images, pictures=pictures)
 
 
 WHOLE = dg.AssetCheckSpec(

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import dagster as dg
 
 from rocket_assets import storage as keys
-from rocket_assets.archive import ImageDay, Manifest
+from rocket_assets.archive import Manifest
+from rocket_assets.bringing import ImageDay
 from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.errors import RocketAssetsError
 from rocket_assets.gallery.site import MadeIndex, MadeMonth

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -93,7 +94,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
                 archive.write_day(day)
             assert not [
                 day
-                for day in archive.bring_images(days_between(first, after - timedelta(days=1)), pictures)
+                for day in bring_images(archive, days_between(first, after - timedelta(days=1)), pictures)
                 if day.error
             ]
             gallery.make_month(read_month(archive, first))

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.defs.checks import evaluate, of_images, of_launches
 from rocket_assets.defs.runs import DATA_VERSION
 from rocket_assets.images import ImageLibrary
@@ -207,7 +208,7 @@ def many_days(project: Project, count: int = 500) -> None:
     for day in days:
         project.archive.write_launches(day, "http://here", [])
     with ImageLibrary(project.storage) as library:
-        assert all(day.error is None for day in project.archive.bring_images(days, library))
+        assert all(day.error is None for day in bring_images(project.archive, days, library))
 
 
 def test_each_look_is_at_the_sample_after_the_last_one_whoever_starts_it(project: Project) -> None:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from rocket_assets.archive import Archive
+from rocket_assets.bringing import bring_images
 from rocket_assets.gallery.site import Gallery, MadeMonth
 from rocket_assets.images import ImageLibrary
 from rocket_assets.launches import parse
@@ -67,7 +68,7 @@ def bring(storage: Storage, rows: Iterable[Row], days: Iterable[date] = (), *, w
         archive.write_launches(day, "here", launches)
     if with_pictures:
         with ImageLibrary(storage, api_url="http://127.0.0.1/", retries=0) as library:
-            for _ in archive.bring_images(of_day, library):
+            for _ in bring_images(archive, of_day, library):
                 pass
     return archive
 

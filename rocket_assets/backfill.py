@@ -147,7 +147,8 @@ class Backfill:
         instance: where runs are recorded.
         on_day: told of each day or month as soon as it is recorded.
         on_wait: told, in a sentence, what is waited for, and for how many seconds if that is known.
-        before_asking: called before each run of launches, when no other run asks the API.
+        on_run: told of each run before it is created: of which asset, and how many days or months it is to bring. When
+            it is one of launches, no other run asks the API.
         definitions: the project.
     """
 
@@ -156,13 +157,13 @@ class Backfill:
         instance: dg.DagsterInstance,
         on_day: Callable[[Recorded], None],
         on_wait: Callable[[str, float | None], None] = lambda _, __: None,
-        before_asking: Callable[[], None] = lambda: None,
+        on_run: Callable[[str, int], None] = lambda _, __: None,
         definitions: dg.Definitions = defs,
     ) -> None:
         self._instance = instance
         self._on_day = on_day
         self._on_wait = on_wait
-        self._before_asking = before_asking
+        self._on_run = on_run
         self._chunk = ""
         self._job = definitions.resolve_implicit_global_asset_job_def()
 
@@ -274,15 +275,15 @@ class Backfill:
         """Run a range of launches, and run what is left of it again after each wait that the throttle asks for."""
         while True:
             self._wait_for_the_pool(pressed)
-            self._before_asking()
             failed = self._run("launches", (start, end), outcome, pressed)
             if failed is None:
                 return None
             if failed.retry_after is None:
                 outcome.failures.append(failed)
                 return failed
-            until = datetime.now(UTC) + timedelta(seconds=failed.retry_after)
-            said = f"The throttle of the Launch Library is reached; going on at {until:%H:%M:%S} UTC."
+            now = datetime.now(UTC)
+            until = now + timedelta(seconds=failed.retry_after)
+            said = f"The throttle of the Launch Library is reached; going on at {moment(until, now)}."
             self._on_wait(said, failed.retry_after)
             # The pictures do not come from the library: the wait is long enough for those of the days that stand.
             meanwhile()
@@ -293,6 +294,7 @@ class Backfill:
         self, asset: str, days: tuple[date, date] | None, outcome: Outcome, pressed: threading.Event
     ) -> Failed | None:
         run_id = str(uuid4())
+        self._on_run(asset, _steps(asset, days))
         self._tell_of_days(run_id, asset, outcome)
         with self._closed(run_id):
             result = self._job.execute_in_process(
@@ -434,6 +436,19 @@ def ranges(days: Sequence[date], after: Callable[[date], date] = next_day) -> It
         last = day
     if first is not None and last is not None:
         yield first, last
+
+
+def moment(until: datetime, now: datetime) -> str:
+    """A moment to come, with its date where that is not today's."""
+    return f"{until:%H:%M:%S} UTC" if until.date() == now.date() else f"{until:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _steps(asset: str, days: tuple[date, date] | None) -> int:
+    """How many days, or months by their first days, a run is to bring; none of the index, which has neither."""
+    if days is None:
+        return 0
+    start, end = days
+    return 12 * (end.year - start.year) + end.month - start.month + 1 if asset in MONTHLY else (end - start).days + 1
 
 
 def _lost(outcome: Outcome, asset: str, day: date) -> bool:

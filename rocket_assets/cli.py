@@ -137,7 +137,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     home = _use_dagster_home()
     with records(home) as instance, _library(settings, home) as library:
         tally = Tally(ask=library.allowance)
-        work = Backfill(instance, tally.add, tally.wait, tally.before_asking)
+        work = Backfill(instance, tally.add, tally.wait, tally.begin)
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in brought}
         open_days = {day for missing in wanted.values() for day in missing}
         months = dict.fromkeys(made, len({month_of(day) for day in open_days}))
@@ -252,7 +252,10 @@ def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[P
     """Verify, and say each problem as it is found and at the end what was looked at."""
     looked_at = pictures = 0
     problems, unnamed = list[Problem](), list[Stored]()
-    with Progress(Console(stderr=True), total=len(days) if days else None, unit="days") as progress:
+    total = len(days) if days else None
+    with Progress(
+        Console(stderr=True), total, "days", came=lambda: [f"{pictures:,} pictures, {len(problems)} problems"]
+    ) as progress:
         for part in verified(archive, days, level=level):
             for problem in part.problems:
                 click.echo(problem.text)
@@ -260,7 +263,7 @@ def _look(archive: Archive, days: Sequence[date] | None, level: Level) -> list[P
             unnamed += part.unnamed
             if part.day:
                 looked_at, pictures = looked_at + 1, pictures + part.pictures
-                progress.advance(f"{pictures:,} pictures, {len(problems)} problems")
+                progress.advance()
     if not looked_at:
         _stop(FAILED, f"{archive.storage.uri} holds no day that could be looked at. Is ROCKET_ASSETS_STORAGE right?")
     if unnamed:
@@ -319,7 +322,7 @@ def _bring(home: Path, launches: Sequence[date], pictures: Sequence[date]) -> Ou
     }
     tally = Tally()
     with records(home) as instance, tally.show(wanted):
-        outcome = Backfill(instance, tally.add, tally.wait, tally.before_asking).bring(wanted)
+        outcome = Backfill(instance, tally.add, tally.wait, tally.begin).bring(wanted)
     click.echo(f"{count(tally.days, 'day')} brought: {tally}.")
     return outcome
 
@@ -330,7 +333,7 @@ def _make_again(home: Path, days: Collection[date]) -> Outcome:
 
     tally = Tally()
     with records(home) as instance:
-        work = Backfill(instance, tally.add, tally.wait, tally.before_asking)
+        work = Backfill(instance, tally.add, tally.wait, tally.begin)
         wanted = {asset: work.made_months(days, asset) for asset in MONTHLY}
         with tally.show_months(wanted):
             return work.make(wanted, index=bool(wanted["launch_gallery"]))

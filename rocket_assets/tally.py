@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
 from rich.console import Console
 
-from rocket_assets.estimate import Clock, Estimate, in_words
+from rocket_assets.estimate import LAUNCHES, MONTHLY, Clock, Estimate, in_words
 from rocket_assets.launch_library import Allowance
-from rocket_assets.progress import Progress
+from rocket_assets.progress import Progress, clock_time
 
 HOUR = 3600.0
 
@@ -65,10 +66,11 @@ class Tally:
         self._console = console or Console(stderr=True)
         self._ask: Callable[[], Allowance | None] | None = ask
         self._clock = clock
-        self._open: dict[date, int] = {}
+        self._open = Counter[date]()
         self._steps = self._steps_done = self._standing = 0
-        self._said = -math.inf
-        self._counts_launches = "launches"
+        self._counts_launches = LAUNCHES
+        self._doing = ""
+        self._waits_until = self._said = -math.inf
         self._estimate = Estimate({}, (), clock)
         self._progress: Progress | None = None
 
@@ -88,50 +90,58 @@ class Tally:
             months: about how many months of which assets will be made of them.
             standing: how many days more are done already.
         """
-        self._counts_launches = "launches" if wanted.get("launches") else "launch_images"
-        for days in wanted.values():
-            for day in days:
-                self._open[day] = self._open.get(day, 0) + 1
+        self._counts_launches = LAUNCHES if wanted.get(LAUNCHES) else "launch_images"
         steps = {asset: len(days) for asset, days in wanted.items()}
-        self._steps, self._steps_done, self._standing = sum(steps.values()), 0, standing
         self._estimate = Estimate(steps | dict(months or {}), runs, self._clock)
-        self._progress = self._shown(standing + len(self._open), "days", done=standing)
-        return self._progress
+        return self._shown(wanted, "days", self._came, standing)
 
     def show_months(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
-        """A progress over the months of each asset that are wanted."""
-        steps = {asset: len(months) for asset, months in wanted.items()}
-        self._estimate.begin_months(steps)
-        self._progress = self._shown(sum(steps.values()), "months")
-        return self._progress
+        """A progress over the months that are wanted; a month is done when each asset of it is recorded."""
+        self._estimate.begin_months({asset: len(months) for asset, months in wanted.items()})
+        return self._shown(wanted, "months", tuple)
 
-    def _shown(self, total: int, unit: str, done: int = 0) -> Progress:
-        return Progress(self._console, total, unit, done=done, left=self._left, clock=self._clock)
+    def _shown(
+        self, wanted: Mapping[str, Sequence[date]], unit: str, came: Callable[[], Sequence[str]], standing: int = 0
+    ) -> Progress:
+        self._open = Counter(day for days in wanted.values() for day in days)
+        self._steps, self._steps_done, self._standing = self._open.total(), 0, standing
+        self._progress = Progress(
+            self._console,
+            standing + len(self._open),
+            unit,
+            done=standing,
+            came=came,
+            doing=self._now,
+            left=self._left,
+            clock=self._clock,
+        )
+        return self._progress
 
     def add(self, recorded: Recorded) -> None:
         """Count a day of an asset, or a month."""
         self._estimate.came(recorded.asset, recorded.day, recorded.number("launches"), recorded.number("api_requests"))
-        if recorded.is_month:
-            if self._progress:
-                self._progress.advance(f"{recorded.asset} {recorded.day:%Y-%m}")
-            return
-        self.requests += recorded.number("api_requests")
-        self.pictures += recorded.number("pictures")
-        self.bytes_fetched += recorded.number("bytes_fetched")
-        self.bytes_kept += recorded.number("bytes_kept")
-        if recorded.asset == self._counts_launches:
-            self.launches += recorded.number("launches")
-        if recorded.number("refused"):
-            self.refused += recorded.number("refused")
-            self.days_with_refusals.append(recorded.day)
-        if recorded.number("rows_refused"):
-            self.days_with_refused_rows.append(recorded.day)
-        self._open[recorded.day] = self._open.get(recorded.day, 1) - 1
-        done = self._open[recorded.day] == 0
-        self.days += done
+        self._open[recorded.day] -= 1
+        is_done = not self._open[recorded.day]
+        if not recorded.is_month:
+            self._count(recorded)
+            self.days += is_done
         self._steps_done += 1
+        self._doing = f"{recorded.asset} {recorded.day:{'%Y-%m' if recorded.is_month else '%Y-%m-%d'}}"
         if self._progress:
-            self._progress.advance(f"{self}{self._requests_left()}", steps=int(done), share=self._share)
+            self._progress.advance(int(is_done), self._share)
+
+    def _count(self, day: Recorded) -> None:
+        self.requests += day.number("api_requests")
+        self.pictures += day.number("pictures")
+        self.bytes_fetched += day.number("bytes_fetched")
+        self.bytes_kept += day.number("bytes_kept")
+        if day.asset == self._counts_launches:
+            self.launches += day.number("launches")
+        if day.number("refused"):
+            self.refused += day.number("refused")
+            self.days_with_refusals.append(day.day)
+        if day.number("rows_refused"):
+            self.days_with_refused_rows.append(day.day)
 
     @property
     def _share(self) -> float:
@@ -139,39 +149,53 @@ class Tally:
         days = len(self._open)
         return (self._standing + days * self._steps_done / max(1, self._steps)) / max(1, self._standing + days)
 
-    def wait(self, text: str, seconds: float | None) -> None:
-        """Show what is waited for, and how long if that is known."""
-        self._estimate.wait(seconds)
-        if self._progress:
-            if seconds is None or max(seconds, self._clock() - self._said) > _SECONDS_BETWEEN_SENTENCES:
-                self._progress.say(text)
-                self._said = self._clock()
-            if seconds is not None:
-                self._progress.wait("Waiting for the throttle of the Launch Library:", seconds)
+    def begin(self, asset: str, steps: int) -> None:
+        """A run of so many days or months is being created; when it is one of launches, nobody else asks the API."""
+        self._estimate.begin(asset, steps)
+        steps_of = f"{count(steps, 'month' if asset in MONTHLY else 'day')} of " if steps else ""
+        self._doing = f"creating a run of {steps_of}{asset}"
+        if asset == LAUNCHES:
+            self._waits_until = -math.inf
+            if self._ask and (allowance := self._ask()):
+                self._estimate.learn(allowance)
+            elif not self._estimate.requests_left:
+                self._ask = None
 
-    def before_asking(self) -> None:
-        """The API is about to be asked for launches, and nobody else asks it."""
-        if self._progress:
-            self._progress.go_on()
-        if self._ask:
-            allowance = self._ask()
-            self._estimate.learn(allowance)
-            self._ask = self._ask if allowance else None
-        self._estimate.begin()
+    def wait(self, text: str, seconds: float | None) -> None:
+        """Show what is waited for, and how long if that is known: then the throttle has refused a request."""
+        self._estimate.wait(seconds)
+        self._doing = ""
+        if seconds is not None:
+            self.requests += 1
+            self._waits_until = self._clock() + seconds
+        if self._progress and (
+            seconds is None or max(seconds, self._clock() - self._said) > _SECONDS_BETWEEN_SENTENCES
+        ):
+            self._progress.say(text)
+            self._said = self._clock()
 
     def __str__(self) -> str:
-        return (
-            f"{count(self.launches, 'launch', 'launches')}, {count(self.pictures, 'picture')} "
-            f"({size(self.bytes_fetched)} fetched, {size(self.bytes_kept)} kept), "
-            f"{count(self.requests, 'API request')}"
-        )
+        return ", ".join(self._counts())
 
-    def _requests_left(self) -> str:
-        known = self._estimate.requests_left
-        if not known:
-            return ""
-        left, limit, seconds = known
-        return f", {left} of {limit} left " + ("this hour" if seconds == HOUR else f"in {seconds:g} s")
+    def _counts(self) -> tuple[str, str]:
+        fetched, kept = size(self.bytes_fetched), size(self.bytes_kept)
+        pictures = f"{count(self.pictures, 'picture')} ({fetched} fetched, {kept} kept)"
+        return f"{count(self.launches, 'launch', 'launches')}, {pictures}", count(self.requests, "API request")
+
+    def _came(self) -> tuple[str, str]:
+        """What has come, and what may still be asked for, in two lines."""
+        came, requests = self._counts()
+        if known := self._estimate.requests_left:
+            left, limit, seconds = known
+            requests += f", {left} of {limit} left " + ("this hour" if seconds == HOUR else f"in {seconds:g} s")
+        return came, requests
+
+    def _now(self) -> str:
+        """What is being done, or waited for."""
+        wait = self._waits_until - self._clock()
+        if wait <= 0:
+            return self._doing
+        return f"waiting for the throttle of the Launch Library: {clock_time(math.ceil(wait))}"
 
     def _left(self) -> str:
         seconds = self._estimate.seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rocket_assets.backfill import DAILY, DAY, Backfill, Recorded, portions, ranges, runs_of_launches
+from rocket_assets.backfill import DAILY, DAY, Backfill, Recorded, moment, portions, ranges, runs_of_launches
 from rocket_assets.defs.assets import IMAGES_PER_RUN, LAUNCHES_PER_RUN
 from rocket_assets.defs.partitions import days as partitions
 from rocket_assets.sample_library.server import LibraryServer
@@ -176,16 +176,29 @@ def test_the_runs_of_launches_are_its_days_and_none_is_longer_than_that_of_a_bac
     assert runs_of_launches({"launch_images": wanted["launch_images"]}) == []
 
 
-def test_it_tells_before_it_asks_the_api_and_not_before_it_fetches_pictures(project: Project) -> None:
+def test_it_tells_of_each_run_before_it_is_created_and_of_how_many_days_or_months_it_brings(project: Project) -> None:
     told: list[object] = []
     work = Backfill(
         project.instance,
         lambda recorded: told.append(recorded.asset),
-        before_asking=lambda: told.append("asking"),
+        on_run=lambda asset, steps: told.append((asset, steps)),
         definitions=project.definitions,
     )
-    work.bring({"launches": [FIRST, FIRST + 2 * DAY], "launch_images": [FIRST]})
-    assert told == ["asking", "launches", "asking", "launches", "launch_images"]
+    work.bring({"launches": [FIRST, FIRST + DAY, FIRST + 3 * DAY], "launch_images": [FIRST]})
+    assert told == [
+        *[("launches", 2), "launches", "launches", ("launches", 1), "launches"],
+        *[("launch_images", 1), "launch_images"],
+    ]
+    told.clear()
+    months = [FIRST.replace(day=1), FIRST.replace(year=FIRST.year + 1, month=1, day=1)]
+    work.make({"launch_table": months}, index=True)
+    assert [run for run in told if isinstance(run, tuple)] == [("launch_table", 2), ("gallery_index", 0)]
+
+
+def test_where_a_wait_ends_on_another_day_that_day_is_said() -> None:
+    now = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)
+    assert moment(now + timedelta(hours=1), now) == "23:30:00 UTC"
+    assert moment(now + timedelta(hours=2), now) == "2026-11-24 00:30:00 UTC"
 
 
 def test_it_waits_until_no_other_run_asks_the_api(project: Project) -> None:

@@ -22,15 +22,17 @@ HOUR = 3600.0
 
 @dataclass
 class Backfill:
-    """A backfill of years, as it goes: each day of an asset takes so long, and each request may have to wait.
+    """A backfill of years, as it goes: runs are created, each day of an asset takes so long, and requests may wait.
 
     What the estimate said is kept with the time at which it said it.
     """
 
     years: int
     seconds: dict[str, float]
-    to_begin: float = 0.0
-    """Seconds that each run needs to begin, the very first one ten times as many."""
+    create: float = 0.04
+    """Seconds that a run needs for each of its days or months before the first of them comes."""
+    start: float = 0.0
+    """Seconds that the first run needs besides."""
     launches_a_year: int = 122
     throttle: int | None = None
     used_before: int = 0
@@ -44,26 +46,29 @@ class Backfill:
         self._gate = Throttle(self.throttle, lambda: datetime.fromtimestamp(self.now, UTC))
         for _ in range(self.used_before):
             self._gate.take("us")
-        runs = [(FIRST + timedelta(days=365 * n), FIRST + timedelta(days=365 * n + 364)) for n in range(self.years)]
+        days = [FIRST + timedelta(days=n) for n in range(365 * self.years)]
+        chunks = [days[n : n + YEARS_A_RUN * 365] for n in range(0, len(days), YEARS_A_RUN * 365)]
         daily = [asset for asset in self.seconds if asset not in self.months]
-        self.estimate = Estimate(dict.fromkeys(daily, 365 * self.years) | self.months, runs, lambda: self.now)
-        self.now += 9 * self.to_begin
-        for start, end in runs:
-            self._launches(start, end)
-            self._come("launch_images", list(days_between(start, end)))
+        steps = dict.fromkeys(daily, len(days)) | self.months
+        self.estimate = Estimate(steps, [(chunk[0], chunk[-1]) for chunk in chunks], lambda: self.now)
+        self._begins = self.start
+        for chunk in chunks:
+            self._launches(chunk)
+            for first in range(0, len(chunk), 365) if "launch_images" in daily else ():
+                self._begin("launch_images", len(chunk[first : first + 365]))
+                self._come("launch_images", chunk[first : first + 365])
         self.estimate.begin_months(self.months)
         for asset, number in self.months.items():
+            self._begin(asset, number)
             self._come(asset, [FIRST] * number)
         return self
 
-    def _launches(self, start: date, end: date) -> None:
+    def _launches(self, days: list[date]) -> None:
         """A page after the other, each of a hundred launches; after a wait the rest is asked for anew."""
-        done = 0
-        while done < 365:
-            self._say_throttle()
-            self.estimate.begin()
-            offset = 0
-            while done + offset < 365:
+        size = 365 * PAGE // max(1, self.launches_a_year)
+        while days:
+            self._begin("launches", len(days))
+            while days:
                 if wait := self._gate.take("us"):
                     self.estimate.wait(wait)
                     self._note(wait)
@@ -71,19 +76,20 @@ class Backfill:
                     self._note(wait / 2)
                     self.now += wait / 2
                     break
-                page = min(365 - done - offset, 365 * PAGE // max(1, self.launches_a_year))
-                days = [start + timedelta(days=done + offset + n) for n in range(page)]
-                self._come("launches", days, self.launches_a_year, requests=1)
-                offset += page
-            done += offset
+                self._come("launches", days[:size], self.launches_a_year, requests=1)
+                days = days[size:]
 
-    def _say_throttle(self) -> None:
-        if self.throttle and self.says_throttle:
+    def _begin(self, asset: str, steps: int) -> None:
+        self.estimate.begin(asset, steps)
+        if asset == "launches" and self.throttle and self.says_throttle:
             used, wait = self._gate.use("us")
             self.estimate.learn(Allowance(self.throttle, HOUR, self.throttle - used, wait))
+        for part in (0.5, 0.5):
+            self.now += part * (self.create * steps + self._begins)
+            self._note()
+        self._begins = 0.0
 
     def _come(self, asset: str, days: list[date], launches_a_year: int = 0, requests: int = 0) -> None:
-        self.now += self.to_begin
         for number, day in enumerate(days):
             self.now += self.seconds[asset]
             launches = launches_a_year * (number + 1) // 365 - launches_a_year * number // 365
@@ -101,62 +107,90 @@ class Backfill:
                 yield said, self.now - at, wait
 
 
-DAYS = {"launches": 0.02, "launch_images": 0.02}
+YEARS_A_RUN = 4
+"""Of launches; pictures come a year at a time."""
+
+DAYS = {"launches": 0.02, "launch_images": 0.04}
 WITH_MONTHS = {**DAYS, "launch_gallery": 0.08, "launch_table": 0.03}
 """As a day and a month of them cost each other."""
 
 
 @settings(deadline=None, max_examples=50)
 @given(
-    seconds=st.floats(0.005, 0.5),
-    ratio=st.floats(0.5, 2.0),
-    years=st.integers(4, 9),
+    create=st.floats(0.001, 0.05),
+    launches=st.floats(0.3, 1.0),
+    images=st.floats(0.3, 3.0),
+    start=st.floats(0, 200),
+    years=st.integers(14, 25),
     with_months=st.booleans(),
 )
-def test_at_a_steady_pace_it_is_right_within_a_tenth(
-    seconds: float, ratio: float, years: int, with_months: bool
+def test_in_the_middle_half_of_a_backfill_it_is_right_within_a_quarter(
+    create: float, launches: float, images: float, start: float, years: int, with_months: bool
 ) -> None:
-    """Of all that is left or, near the end of a phase, of half a minute; from the second year on, if not before."""
-    costs = {"launches": seconds, "launch_images": seconds * ratio}
+    """Whatever a day of launches and one of pictures cost beside the creation of a run for it."""
+    costs = {"launches": create * launches, "launch_images": create * images}
     months = {"launch_gallery": 12 * years, "launch_table": 12 * years} if with_months else {}
-    day = seconds * (1 + ratio) / 2
-    costs |= {"launch_gallery": 4 * day, "launch_table": 1.5 * day} if with_months else {}
-    work = Backfill(years, costs, months=months).run()
-    after_a_year = 1000 + 365 * seconds * (1 + ratio)
+    costs |= {"launch_gallery": 2 * create, "launch_table": create} if with_months else {}
+    work = Backfill(years, costs, create, create * start, months=months).run()
+    middle = [(said, took) for said, took, _ in work.answers() if 0.25 < took / (work.now - 1000) < 0.75]
+    assert len(middle) > 20
+    for said, took in middle:
+        assert said == pytest.approx(took, rel=0.25)
+
+
+@pytest.mark.parametrize("years", [1, 4, 69])
+def test_it_is_said_from_the_first_day_on_and_right_within_a_third_where_costs_are_usual(years: int) -> None:
+    """Before that nothing is known. Usual is what was measured: 7 ms to create, 3.5 for launches, 7 for pictures."""
+    months = {"launch_gallery": 12 * years, "launch_table": 12 * years}
+    costs = {"launches": 0.0035, "launch_images": 0.007, "launch_gallery": 0.014, "launch_table": 0.005}
+    work = Backfill(years, costs, create=0.007, start=1.0, months=months).run()
+    begun = 1000 + 1 + 0.007 * 365 * min(years, YEARS_A_RUN)
     for at, said, _ in work.said:
-        if said is not None and at > after_a_year:
-            assert said == pytest.approx(work.now - at, rel=0.1, abs=30 * seconds), at
+        assert (said is None) == (at < begun + 0.0035 - 1e-6)
+        if said is not None:
+            assert said == pytest.approx(work.now - at, rel=0.33, abs=1)
 
 
-@pytest.mark.parametrize("to_begin", [0.1, 1.0, 10.0])
-def test_what_a_run_needs_to_begin_is_not_taken_for_what_its_days_take(to_begin: float) -> None:
-    """From the first thing that it says; and it says it in the first year."""
-    work = Backfill(20, DAYS, to_begin=to_begin, launches_a_year=90).run()
-    answers = list(work.answers())
-    assert answers[0][1] > 0.95 * (work.now - 1000 - 10 * to_begin)
-    for said, took, _ in answers:
-        assert said == pytest.approx(took, rel=0.15, abs=1 + to_begin)
+def test_while_a_run_is_being_created_the_time_that_is_left_shrinks() -> None:
+    now = [0.0]
+    estimate = Estimate({"launches": 2000}, [(FIRST, FIRST + timedelta(days=1999))], lambda: now[0])
+    estimate.begin("launches", 1000)
+    now[0] = 10
+    for n in range(1000):
+        now[0] += 0.01
+        estimate.came("launches", FIRST + timedelta(days=n))
+    estimate.begin("launches", 1000)
+    before = estimate.seconds or 0
+    now[0] += 5
+    assert estimate.seconds == pytest.approx(before - 5)
+    now[0] += 10
+    # It takes longer than it should, but what comes after it is still to come.
+    assert estimate.seconds == pytest.approx(10, rel=0.1)
 
 
-def test_it_says_nothing_before_it_can_know() -> None:
-    work = Backfill(4, DAYS).run()
-    first = next(at for at, said, _ in work.said if said is not None)
-    assert 5 <= first - 1000 < 6
-    assert Backfill(1, dict.fromkeys(DAYS, 0.001)).run().said[-1][1] is None
+def test_what_is_left_of_a_run_that_the_throttle_broke_off_is_created_again() -> None:
+    now = [0.0]
+    estimate = Estimate({"launches": 1000}, [(FIRST, FIRST + timedelta(days=999))], lambda: now[0])
+    estimate.begin("launches", 1000)
+    now[0] = 100
+    estimate.came("launches", FIRST)
+    before = estimate.seconds or 0
+    estimate.wait(0)
+    assert estimate.seconds == pytest.approx(before + 100 * 999 / 1100, rel=0.05)
 
 
 def test_months_that_are_made_at_the_end_are_in_it_from_the_beginning() -> None:
     """A third of all that is to do, and none of it seen yet."""
-    months = {"launch_gallery": 500, "launch_table": 500}
-    work = Backfill(4, WITH_MONTHS, months=months).run()
+    months = {"launch_gallery": 700, "launch_table": 700}
+    work = Backfill(4, WITH_MONTHS, 0.04, months=months).run()
     said, took, _ = next(work.answers())
-    assert took > 100
+    assert took > 250
     assert said == pytest.approx(took, rel=0.1)
 
 
 @pytest.mark.parametrize(
     ("years", "launches_a_year", "throttle", "used_before"),
-    [(26, 122, 15, 0), (26, 122, 15, 10), (26, 122, 15, 15), (10, 330, 15, 0), (26, 20, 15, 3), (12, 122, 60, 0)],
+    [(26, 122, 15, 0), (26, 122, 15, 10), (26, 122, 15, 15), (10, 180, 15, 0), (26, 90, 15, 3), (12, 122, 60, 0)],
 )
 def test_the_waits_for_the_throttle_are_in_it_before_they_are_met(
     years: int, launches_a_year: int, throttle: int, used_before: int
@@ -195,7 +229,7 @@ def test_it_never_says_less_than_a_wait_that_is_known(
 
 def test_the_work_goes_on_while_the_throttle_is_waited_for() -> None:
     """Three hours of waits and nearly three of work are not six."""
-    work = Backfill(26, {"launches": 0.5, "launch_images": 0.5}, throttle=15).run()
+    work = Backfill(26, {"launches": 0.3, "launch_images": 0.3}, 0.3, throttle=15).run()
     assert work.now - 1000 < 4.5 * HOUR
     for said, took, _ in work.answers():
         assert said == pytest.approx(took, rel=0.2, abs=0.5 * HOUR)
@@ -206,6 +240,8 @@ def _after_a_hundred_days() -> tuple[Estimate, list[float]]:
     now = [0.0]
     runs = [(date(year, 1, 1), date(year, 12, 31)) for year in (1958, 1959, 1960)]
     estimate = Estimate({"launches": 1096}, runs, lambda: now[0])
+    estimate.begin("launches", 1096)
+    now[0] += 2 * 1096
     for day in list(days_between(*runs[0]))[:100]:
         now[0] += 1
         estimate.came("launches", day, requests=int(day == runs[0][0]))
@@ -232,7 +268,7 @@ def test_after_a_wait_the_throttle_gives_out_a_whole_hours_requests() -> None:
     estimate.learn(Allowance(2, HOUR, 0, 600))
     now[0] += 600
     estimate.wait(1200)
-    assert 1200 < (estimate.seconds or 0) < HOUR + 1200
+    assert estimate.seconds == pytest.approx(1200 + HOUR, rel=0.2)
 
 
 def test_a_wait_does_not_slow_the_pace_of_the_work() -> None:
@@ -262,8 +298,6 @@ def test_the_requests_that_are_left_are_those_that_the_api_said_without_those_th
     assert estimate.requests_left == (10, 15, HOUR)
     estimate.wait(60)
     assert estimate.requests_left == (0, 15, HOUR)
-    estimate.learn(None)
-    assert estimate.requests_left is None
 
 
 def test_the_launches_ahead_are_about_those_that_there_were() -> None:

@@ -100,7 +100,7 @@ class Pace:
         asset, steps = self._creating
         if asset:
             self._see(_CREATED, steps)
-            self._created[asset] = self._done[asset] + steps
+            self._created[asset] += steps
             self._creating = ("", 0)
         return bool(asset)
 

@@ -156,6 +156,9 @@ class Tally:
         self._doing = f"creating a run of {steps_of}{asset}"
         if asset == LAUNCHES:
             self._waits_until = -math.inf
+        if self._progress:
+            self._progress.advance(0, self._share)
+        if asset == LAUNCHES:
             if self._ask and (allowance := self._ask()):
                 self._estimate.learn(allowance)
             elif not self._estimate.requests_left:

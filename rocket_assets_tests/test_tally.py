@@ -133,6 +133,7 @@ def test_what_was_said_of_the_throttle_is_asked_again_though_once_no_answer_came
 
 
 NOTHING = "0 launches, 0 pictures (0.0 kB fetched, 0.0 kB kept), 0 API requests"
+ONE_REFUSED = NOTHING.replace("0 API requests", "1 API request")
 
 
 def test_until_its_first_day_comes_a_run_is_said_to_be_created_and_then_which_day_came_last() -> None:
@@ -152,6 +153,15 @@ def test_until_its_first_day_comes_a_run_is_said_to_be_created_and_then_which_da
         assert terminal.drawn()[-1] == "launch_gallery 2024-01"
         shown.tally.begin("gallery_index", 0)
         assert terminal.drawn()[-1] == "creating a run of gallery_index"
+
+
+def test_where_there_is_no_terminal_a_run_is_said_when_it_is_created() -> None:
+    shown = Shown(None)
+    with shown.tally.show(both(DAYS), runs=[RUN]):
+        shown.tally.wait("Now it waits.", 60)
+        shown.now = 60
+        shown.tally.begin("launches", 366)
+    assert shown.lines[1] == f"0 of 366 days in 0:01:00: {ONE_REFUSED}, creating a run of 366 days of launches"
 
 
 def test_the_time_to_the_end_is_that_of_both_assets_and_of_the_months() -> None:

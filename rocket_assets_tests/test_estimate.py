@@ -300,6 +300,15 @@ def test_the_requests_that_are_left_are_those_that_the_api_said_without_those_th
     assert estimate.requests_left == (0, 15, HOUR)
 
 
+@pytest.mark.parametrize(("left", "next_in"), [(10**18 - 5, 0), (5, 0), (0, 600)])
+def test_a_throttle_may_say_of_itself_what_it_likes(left: int, next_in: int) -> None:
+    """Nothing of the size of a number that somebody else gives is kept."""
+    estimate, _ = _after_a_hundred_days()
+    estimate.learn(Allowance(10**18, HOUR, left, next_in))
+    assert (estimate.seconds or 0) >= next_in
+    assert estimate.requests_left
+
+
 def test_the_launches_ahead_are_about_those_that_there_were() -> None:
     """7,608 have flown until August 2026, as the Launch Library counts them."""
     assert launches_usually(date(1957, 10, 4), date(2026, 8, 20)) == pytest.approx(7608, rel=0.05)

@@ -249,6 +249,8 @@ def test_a_wait_is_counted_down_until_its_time_is_over_or_launches_are_asked_for
         shown.tally.wait("Now it waits.", 60)
         shown.tally.begin("launches", 366)
         assert terminal.drawn()[-1] == "creating a run of 366 days of launches"
+        shown.tally.wait("Another run asks.", None)
+        assert terminal.drawn()[-1] == "2 API requests"
 
 
 def test_waits_that_follow_each_other_are_said_once_a_minute_unless_they_are_longer() -> None:

@@ -109,7 +109,11 @@ class Outcome:
     @property
     def not_standing(self) -> list[date]:
         """The days of which at least one asset was wanted and did not come."""
-        return sorted({day for asset, days in self.wanted.items() for day in days if (asset, day) not in self.recorded})
+        return sorted({day for asset in self.wanted for day in self.lacking(asset)})
+
+    def lacking(self, asset: str) -> set[date]:
+        """The days of which this asset was wanted and did not come."""
+        return {day for day in self.wanted.get(asset, ()) if (asset, day) not in self.recorded}
 
 
 @contextmanager

@@ -141,8 +141,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in brought}
         open_days = {day for missing in wanted.values() for day in missing}
         months = dict.fromkeys(made, len({month_of(day) for day in open_days}))
-        standing = len(days) - len(open_days)
-        with tally.show(wanted, runs=runs_of_launches(wanted), months=months, standing=standing):
+        with tally.show(wanted, runs=runs_of_launches(wanted), months=months, of=days):
             outcome = work.bring(wanted)
         left = outcome.not_standing
         # Days that stood before this are not missing, however much they are to be brought again.
@@ -160,7 +159,8 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         again = f"{_called()} backfill {start} {end} --only-missing"
         if not are_missing:
             again = f"{_called()} backfill {left[0]} {left[-1]}"
-        click.echo(f"{count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first.", err=True)
+        lack = "".join(f"; of {len(outcome.lacking(asset)):,} the {asset} did not come" for asset in brought)
+        click.echo(f"{count(len(left), 'day does', 'days do')} not stand yet, {left[0]} the first{lack}.", err=True)
         click.echo(f"Everything written is whole. To go on: {again}", err=True)
     if outcome.interrupted or (views and views.interrupted):
         sys.exit(INTERRUPTED)

@@ -67,7 +67,7 @@ class Tally:
         self._ask: Callable[[], Allowance | None] | None = ask
         self._clock = clock
         self._open = Counter[date]()
-        self._steps = self._steps_done = self._standing = 0
+        self._steps = self._steps_done = 0
         self._counts_launches = LAUNCHES
         self._doing = ""
         self._waits_until = self._said = -math.inf
@@ -80,7 +80,7 @@ class Tally:
         *,
         runs: Sequence[tuple[date, date]] = (),
         months: Mapping[str, int] | None = None,
-        standing: int = 0,
+        of: Sequence[date] = (),
     ) -> Progress:
         """A progress over the days that are wanted; a day is done when each asset of it is recorded.
 
@@ -88,12 +88,12 @@ class Tally:
             wanted: the days of each asset.
             runs: the first and the last day of each run of launches.
             months: about how many months of which assets will be made of them.
-            standing: how many days more are done already.
+            of: the days of which these are wanted, where that is not all of them; each asset of the others is done.
         """
         self._counts_launches = LAUNCHES if wanted.get(LAUNCHES) else "launch_images"
         steps = {asset: len(days) for asset, days in wanted.items()}
         self._estimate = Estimate(steps | dict(months or {}), runs, self._clock)
-        return self._shown(wanted, "days", self._came, standing)
+        return self._shown(wanted, "days", self._came, of)
 
     def show_months(self, wanted: Mapping[str, Sequence[date]]) -> Progress:
         """A progress over the months that are wanted; a month is done when each asset of it is recorded."""
@@ -101,15 +101,21 @@ class Tally:
         return self._shown(wanted, "months", tuple)
 
     def _shown(
-        self, wanted: Mapping[str, Sequence[date]], unit: str, came: Callable[[], Sequence[str]], standing: int = 0
+        self,
+        wanted: Mapping[str, Sequence[date]],
+        unit: str,
+        came: Callable[[], Sequence[str]],
+        of: Sequence[date] = (),
     ) -> Progress:
         self._open = Counter(day for days in wanted.values() for day in days)
-        self._steps, self._steps_done, self._standing = self._open.total(), 0, standing
+        self._steps = len(of) * len(wanted) or self._open.total()
+        self._steps_done = self._steps - self._open.total()
+        total = len(of) or len(self._open)
         self._progress = Progress(
             self._console,
-            standing + len(self._open),
+            total,
             unit,
-            done=standing,
+            done=total - len(self._open),
             came=came,
             doing=self._now,
             left=self._left,
@@ -146,8 +152,7 @@ class Tally:
     @property
     def _share(self) -> float:
         """Which share of the days is done, where a day of which some assets are there counts in part."""
-        days = len(self._open)
-        return (self._standing + days * self._steps_done / max(1, self._steps)) / max(1, self._standing + days)
+        return self._steps_done / max(1, self._steps)
 
     def begin(self, asset: str, steps: int) -> None:
         """A run of so many days or months is being created; when it is one of launches, nobody else asks the API."""
@@ -214,4 +219,6 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 def size(number: int) -> str:
     """A number of bytes."""
+    if not number:
+        return "nothing"
     return f"{number / 1e6:.1f} MB" if number >= 1e5 else f"{number / 1e3:.1f} kB"

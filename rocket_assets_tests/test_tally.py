@@ -81,7 +81,7 @@ def test_where_pictures_alone_are_missing_their_launches_are_counted() -> None:
 
 def test_it_begins_with_the_days_that_stand_already() -> None:
     shown = Shown(None)
-    with shown.tally.show(both(DAYS[:2]), standing=98):
+    with shown.tally.show(both(DAYS[:2]), of=DAYS[:100]):
         shown.come("launches", DAYS[:1])
     assert shown.lines[0].startswith("98 of 100 days")
     assert shown.tally.days == 0
@@ -132,7 +132,7 @@ def test_what_was_said_of_the_throttle_is_asked_again_though_once_no_answer_came
     assert "3 of 15 left this hour" in shown.lines[0]
 
 
-NOTHING = "0 launches, 0 pictures (0.0 kB fetched, 0.0 kB kept), 0 API requests"
+NOTHING = "0 launches, 0 pictures (nothing fetched, nothing kept), 0 API requests"
 ONE_REFUSED = NOTHING.replace("0 API requests", "1 API request")
 
 
@@ -261,12 +261,23 @@ def test_waits_that_follow_each_other_are_said_once_a_minute_unless_they_are_lon
     assert shown.lines == ["At 0.", "At 59.", "At 130.", "At 131."]
 
 
+def test_the_bar_begins_with_the_launches_that_stand_where_pictures_alone_are_missing() -> None:
+    terminal = Terminal()
+    tally = Tally(terminal.console)
+    with tally.show({"launches": [], "launch_images": DAYS[:8]}, of=DAYS[:8]):
+        tally.add(Came("launch_images", DAYS[0]))
+        tally.add(Came("launch_images", DAYS[1]))
+    head = next(line for line in reversed(terminal.all.splitlines()) if "days" in line)
+    assert len(re.findall("━+", head)[0]) == 12 + 3
+    assert "2/8 days" in head
+
+
 @pytest.mark.parametrize("steps", range(1, 5))
 def test_the_bar_grows_with_each_asset_of_a_day_and_is_full_at_the_end(steps: int) -> None:
     """Of four days two stand; of the others each asset of each day is an eighth of a bar of 24 cells."""
     terminal = Terminal()
     tally = Tally(terminal.console)
-    with tally.show(both(DAYS[:2]), standing=2):
+    with tally.show(both(DAYS[:2]), of=DAYS[:4]):
         for asset, day in [(asset, day) for asset in both(DAYS) for day in DAYS[:2]][:steps]:
             tally.add(Came(asset, day))
     head = next(line for line in reversed(terminal.all.splitlines()) if "days" in line)

@@ -18,7 +18,6 @@ import hashlib
 import os
 import re
 import secrets
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -26,6 +25,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
 from typing import TypeVar
 
 import obstore
@@ -305,24 +306,48 @@ class Storage:
                     path.unlink(missing_ok=True)
 
     def each(self, work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-        """What `work` makes of each item, in their order; several are worked on at once where a call is a round trip.
+        """What `work` makes of each item, in their order, however long the next item is in coming.
 
-        When the items break off, or the work of one does, all that had been begun is given first.
+        Where a call is a round trip, several are worked on at once, and a thread of its own takes the items: no more
+        than that ahead. When they break off, or the work of one does, all that had been begun is given first.
         """
         if self._root:
             yield from map(work, items)
             return
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as threads:
-            begun, broken_off = deque[Future[_Result]](), None
+        line, room, over = SimpleQueue[Future[_Result] | None](), Semaphore(_AT_ONCE - 1), Event()
+
+        def begin() -> None:
             try:
                 for item in items:
-                    begun.append(threads.submit(work, item))
-                    while begun and (len(begun) >= _AT_ONCE or begun[0].done()):
-                        yield begun.popleft().result()
-            except RocketAssetsError as error:
-                broken_off = error
-            while begun:
-                yield begun.popleft().result()
+                    if not over.is_set():
+                        line.put(threads.submit(work, item))
+                        room.acquire()
+                    if over.is_set():
+                        break
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised again where the items are used
+                broken = Future[_Result]()
+                broken.set_exception(error)
+                line.put(broken)
+            line.put(None)
+
+        broken_off: RocketAssetsError | None = None
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="storage") as threads:
+            # A daemon, because nobody waits for an item, or for the end of a request, when he is to stop.
+            Thread(target=begin, name="items", daemon=True).start()
+            try:
+                while future := line.get():
+                    try:
+                        result = future.result()
+                    except RocketAssetsError as error:
+                        broken_off = broken_off or error
+                        over.set()
+                        continue
+                    finally:
+                        room.release()
+                    yield result
+            finally:
+                over.set()
+                room.release()
         if broken_off:
             raise broken_off
 

@@ -67,9 +67,8 @@ class _Follows(dg.AutomationCondition[dg.AssetKey]):
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.candidate_subset)
         # Once an hour the records are read all the same: who deletes a run deletes its records, without an event.
-        nothing_behind = f"{context.evaluation_time:%Y-%m-%d %H} {self.recipe}"
-        has_not_moved = context.max_storage_id == context.previous_max_storage_id
-        found = None if has_not_moved and context.cursor == nothing_behind else self.look(context)
+        nothing_behind = f"{context.evaluation_time:%Y-%m-%d %H} {_newest_event(context)} {self.recipe}"
+        found = None if context.cursor == nothing_behind else self.look(context)
         return found or dg.AutomationResult(context, context.get_empty_subset(), cursor=nothing_behind)
 
     @abstractmethod
@@ -376,6 +375,16 @@ def _unfinished_runs_of(instance: dg.DagsterInstance, key: dg.AssetKey, now: dat
         if key in (record.dagster_run.asset_selection or ())
         and not (COMMAND in record.dagster_run.tags and record.update_timestamp < now - _COMMANDS_RUN)
     ]
+
+
+def _newest_event(context: dg.AutomationContext[dg.AssetKey]) -> str:
+    """Which event is the newest in Dagster's log: by its storage id and time.
+
+    By both, because SQLite gives the highest ids out again when the run that had them is deleted.
+    """
+    newest, log = context.max_storage_id or 0, context.asset_graph_view.instance.event_log_storage
+    event = log.get_logs_for_all_runs_by_log_id(after_cursor=newest - 1, limit=1).get(newest)
+    return f"{newest} {event.timestamp if event else None}"
 
 
 def _first_since(instance: dg.DagsterInstance, asset: dg.AssetKey, moment: datetime) -> int | None:

@@ -344,6 +344,22 @@ def test_a_day_of_which_the_run_was_deleted_is_brought_again_within_the_hour(pro
     assert requested(project, now + timedelta(hours=1)) == {"2024-12-05"}
 
 
+def test_launches_that_come_when_a_run_was_deleted_are_seen_though_their_events_have_its_ids(
+    tmp_path: Path, storage: Storage, sample_library: LibraryServer
+) -> None:
+    """SQLite gives the highest ids out again."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as home:
+        project = Project(sample_library.url, storage, home)
+        project.bring("2024-12-05")
+        run = project.bring("2024-12-05", assets=LAUNCHES)
+        now, newest = datetime.now(UTC), home.event_log_storage.get_maximum_record_id()
+        assert requested(project, now) == set()
+        home.delete_run(run.run_id)
+        project.bring("2024-12-06", assets=LAUNCHES)
+        assert home.event_log_storage.get_maximum_record_id() == newest
+        assert requested(project, now) == {"2024-12-06"}
+
+
 # What is made of the days, month by month
 
 GALLERY, TABLE, INDEX = dg.AssetKey("launch_gallery"), dg.AssetKey("launch_table"), dg.AssetKey("gallery_index")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,12 @@ import pytest
 
 from rocket_assets.archive import Archive
 from rocket_assets.bringing import bring_images
-from rocket_assets.defs.checks import evaluate, of_images, of_launches
+from rocket_assets.defs.checks import brought_images, brought_launches, evaluate, of_images, of_launches
 from rocket_assets.defs.runs import DATA_VERSION
+from rocket_assets.errors import StorageFailed
 from rocket_assets.images import ImageLibrary
-from rocket_assets.launches import parse
-from rocket_assets.storage import images_folder, launches_key, manifest_key
+from rocket_assets.launches import Launch, parse
+from rocket_assets.storage import Storage, Stored, images_folder, launches_key, manifest_key
 from rocket_assets.verification import StoredDay
 from rocket_assets_tests.project import Project, failure_of
 
@@ -24,9 +25,11 @@ DAY = date(2024, 12, 5)
 CHECKS = {check.name: check for check in (*of_launches, *of_images)}
 
 
-def stored(archive: Archive, days: list[date]) -> list[StoredDay]:
-    """These days, as a run looks at them."""
-    return [StoredDay(archive, day) for day in days]
+def brought(archive: Archive, days: Sequence[date], name: str) -> Iterator[StoredDay]:
+    """These days, as a run looks at them that has brought what this check is about."""
+    if CHECKS[name] in of_launches:
+        return brought_launches(archive, days)
+    return brought_images(archive, {day: archive.read_launches(day) for day in days})
 
 
 def _move_a_launch(archive: Archive) -> None:
@@ -72,11 +75,11 @@ def test_a_check_is_true_of_a_good_day_and_names_what_is_wrong_with_a_bad_one(
 ) -> None:
     assert all(result.success for result in project.bring_both("2024-12-04", "2024-12-05"))
     days = [date(2024, 12, 4), DAY]
-    (good,) = evaluate([CHECKS[name]], project.archive, stored(project.archive, days))
+    (good,) = evaluate([CHECKS[name]], project.archive, brought(project.archive, days, name))
     assert good.passed
     assert good.metadata["days"].value == 2
     damage(project.archive)
-    (bad,) = evaluate([CHECKS[name]], project.archive, stored(project.archive, days))
+    (bad,) = evaluate([CHECKS[name]], project.archive, brought(project.archive, days, name))
     assert not bad.passed
     assert bad.metadata["days that fail"].value == ["2024-12-05"]
     problems = bad.metadata["problems"]
@@ -87,9 +90,76 @@ def test_a_check_is_true_of_a_good_day_and_names_what_is_wrong_with_a_bad_one(
 
 
 def test_a_day_that_cannot_be_read_fails_its_checks(project: Project) -> None:
-    results = list(evaluate(list(CHECKS.values()), project.archive, stored(project.archive, [DAY])))
+    results = [
+        *evaluate(of_launches, project.archive, brought_launches(project.archive, [DAY])),
+        *evaluate(of_images, project.archive, brought_images(project.archive, {DAY: []})),
+    ]
     assert [result.check_name for result in results] == list(CHECKS)
     assert not any(result.passed for result in results)
+
+
+def test_what_is_wrong_is_named_day_by_day_in_whatever_order_they_came(project: Project) -> None:
+    days = [date(2024, 12, number) for number in (6, 3, 5, 4)]
+    for day in days:
+        project.archive.write_launches(
+            day, "http://here", [parse({"id": "1", "name": "R", "net": "1999-01-01T00:00:00Z"}, "here")]
+        )
+    (result,) = evaluate(of_launches[:1], project.archive, brought_launches(project.archive, days))
+    problems = result.metadata["problems"]
+    assert isinstance(problems, dg.TableMetadataValue)
+    assert [record.data["day"] for record in problems.records] == [f"2024-12-0{number}" for number in (3, 4, 5, 6)]
+
+
+class Unlisted(Storage):
+    """A storage that tells what is under its keys, and fails so often when it is to say which keys there are."""
+
+    failures = 0
+
+    def list(self, prefix: str = "") -> Iterator[Stored]:
+        if self.failures:
+            self.failures -= 1
+            raise StorageFailed("Could not list: 503.")
+        yield from super().list(prefix)
+
+
+@pytest.mark.parametrize("where", ["folder", "memory"])
+@pytest.mark.parametrize("count", [1, 14])
+def test_a_storage_that_fails_once_while_the_days_are_listed_is_asked_again(
+    project: Project, tmp_path: Path, where: str, count: int
+) -> None:
+    storage, days = unlisted(project, tmp_path, where, count)
+    storage.failures = 1
+    archive = Archive(storage)
+    results = list(evaluate(of_images, archive, brought_images(archive, days)))
+    assert [(result.passed, result.metadata["days"].value) for result in results] == [(True, count)] * 2
+    assert storage.failures == 0
+
+
+@pytest.mark.parametrize("where", ["folder", "memory"])
+@pytest.mark.parametrize("count", [1, 14])
+def test_of_days_that_cannot_be_listed_that_is_said_and_what_needs_no_list_is_looked_at(
+    project: Project, tmp_path: Path, where: str, count: int
+) -> None:
+    storage, days = unlisted(project, tmp_path, where, count)
+    storage.failures = 1000
+    archive = Archive(storage)
+    has_image, is_whole = evaluate(of_images, archive, brought_images(archive, days))
+    assert has_image.passed
+    problems = is_whole.metadata["problems"]
+    assert isinstance(problems, dg.TableMetadataValue)
+    assert [record.data for record in problems.records] == [
+        {"day": str(day), "problem": "Could not list: 503."} for day in days
+    ]
+
+
+def unlisted(project: Project, tmp_path: Path, where: str, count: int) -> tuple[Unlisted, dict[date, list[Launch]]]:
+    """Such a storage, and the launches of so many days of which it has the pictures."""
+    days = [date(2024, 12, number) for number in range(1, count + 1)]
+    project.bring_both(str(days[0]), str(days[-1]))
+    storage = Unlisted(str(tmp_path / "unlisted") if where == "folder" else f"memory://{tmp_path}")
+    for each in project.storage.list():
+        storage.write(each.key, project.storage.read(each.key))
+    return storage, {day: project.archive.read_launches(day) for day in days}
 
 
 def test_a_day_brought_alone_has_an_evaluation_of_its_own_that_names_it(project: Project) -> None:

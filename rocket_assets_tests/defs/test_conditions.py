@@ -24,7 +24,7 @@ from rocket_assets.gallery.site import Gallery, MadeIndex, MadeMonth
 from rocket_assets.months import Month
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
-from rocket_assets_tests.project import BOTH, Project
+from rocket_assets_tests.project import BOTH, Project, failure_of
 
 Row = dict[str, Any]
 
@@ -84,6 +84,20 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < gives_up
         time.sleep(0.05)
+
+
+def comes_to_rest(instance: dg.DagsterInstance) -> None:
+    """Wait until a run that waits for something has written all that it writes before: two looks then see the same."""
+
+    def events() -> int:
+        return sum(len(instance.all_logs(run.run_id)) for run in instance.get_runs())
+
+    def is_at_rest() -> bool:
+        before = events()
+        time.sleep(0.5)
+        return events() == before
+
+    eventually(is_at_rest)
 
 
 class Names:
@@ -242,7 +256,9 @@ def test_of_a_range_that_is_being_brought_the_days_are_left_to_it_that_it_has_no
         project.bring("2024-12-03", "2024-12-06", LAUNCHES)
         run = process.submit(project.bring, "2024-12-04", "2024-12-05", ["launch_images"])
         try:
-            eventually(lambda: "2024-12-04" in project.recorded("launch_images"))
+            eventually(lambda: run.done() or "2024-12-04" in project.recorded("launch_images"))
+            assert not run.done(), failure_of(run.result())
+            comes_to_rest(home)
             assert requested(project) == {"2024-12-03", "2024-12-06"}
             names.end = ", renamed"
             project.bring("2024-12-03", "2024-12-06", LAUNCHES)

@@ -15,6 +15,10 @@ from weakref import WeakKeyDictionary
 
 import dagster as dg
 import pytest
+
+# Only Dagster's UI makes backfills, and needs two servers for it.
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from sqlalchemy import Engine, event
 
 from rocket_assets.defs.conditions import DaysMovedOn, LaunchesMovedOn
@@ -339,6 +343,51 @@ def test_a_run_that_ends_during_a_look_is_seen_to_have_brought_its_days(changed:
     def brought_meanwhile() -> None: ...
 
     assert requested(changed, definitions=dg.Definitions([brought_meanwhile])) == set()
+
+
+class AsItLooked(LaunchesMovedOn):
+    """Pictures that follow their launches, where something happens when that has been looked at."""
+
+    happens: Callable[[], object]
+
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        found = super().evaluate(context)
+        self.happens()
+        return found
+
+
+def test_a_backfill_that_ends_during_a_look_is_seen_to_have_brought_its_days(changed: Project) -> None:
+    """So it is asked first whether there is one: what it recorded before it ended is then seen."""
+    wanted = AssetGraphSubset(partitions_subsets_by_asset_key={IMAGES: days.subset_with_partition_keys(["2024-12-05"])})
+    backfill = PartitionBackfill.from_asset_graph_subset(
+        "backfill", time.time(), {}, changed.instance, wanted, title=None, description=None, run_config=None
+    )
+    changed.instance.add_backfill(backfill)
+
+    def ends() -> None:
+        changed.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))
+
+    condition = AsItLooked(dg.AssetKey("launches"))
+    condition.happens = ends
+    as_it_is = changed.definitions.resolve_asset_graph().get(IMAGES).automation_condition
+    assert as_it_is
+
+    @dg.asset(
+        name="launch_images",
+        partitions_def=days,
+        deps=["launches"],
+        automation_condition=as_it_is.replace(condition.name, condition),
+    )
+    def brought() -> None: ...
+
+    found = dg.evaluate_automation_conditions(
+        dg.Definitions([brought]), changed.instance, asset_selection=dg.AssetSelection.assets(IMAGES)
+    )
+    assert found.get_requested_partitions(IMAGES) == set()
+    ended = changed.instance.get_backfill("backfill")
+    assert ended
+    assert ended.status == BulkActionStatus.COMPLETED_SUCCESS
+    assert requested(changed) == {"2024-12-05"}, "this one has recorded nothing"
 
 
 def test_days_that_have_no_partition_any_more_are_left_alone(project: Project) -> None:

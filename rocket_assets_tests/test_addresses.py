@@ -152,7 +152,10 @@ def test_the_token_goes_to_the_api_and_to_nothing_else() -> None:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, addresses: list[str]) -> list[str]:
-    """Let names resolve to these addresses, one look-up after the other; which names were looked up."""
+    """Let names resolve to these addresses, one look-up after the other; which names were looked up.
+
+    In place of the resolver of the system, because no test asks the internet's, and no other gives changing answers.
+    """
     lookups, real, left = list[str](), socket.getaddrinfo, iter(addresses)
 
     def resolve(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:

@@ -132,7 +132,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
                 f"{day} has no partition: they go from {first} to {last}. "
                 f"{START_DATE.name}, {END_DATE.name} and {DAYS_AHEAD.name} set the bounds."
             )
-    storage = Storage(settings.storage)
+    storage = Storage.named_by(settings)
     storage.ensure_writable()
     home = _use_dagster_home()
     with records(home) as instance, _library(settings, home) as library:
@@ -237,7 +237,7 @@ def verify(start: date | None, end: date | None, level: Level, repair: bool) -> 
     if start and not end:
         raise click.UsageError("Name both START and END, or neither.")
     days = _days(start, end) if start and end else None
-    archive = Archive(Storage(Settings.read(os.environ).storage, create=False))
+    archive = Archive(Storage.named_by(Settings.read(os.environ), create=False))
     problems = _look(archive, days, level)
     again = f"{_called()} verify {f'{start} {end} ' if days else ''}--level {level} --repair"
     if problems and repair:
@@ -358,8 +358,8 @@ def gallery(only_print: bool, port: int | None, command: tuple[str, ...]) -> Non
         raise click.UsageError("A COMMAND is run beside the gallery that is served: name its --port, too.")
     settings = Settings.read(os.environ)
     if port is not None:
-        _serve_gallery(Storage(settings.storage), port, command)
-    elif _has_gallery(settings.storage):
+        _serve_gallery(Storage.named_by(settings), port, command)
+    elif _has_gallery(settings):
         _show_gallery(settings, only_print)
     else:
         _stop(FAILED, f"There is no gallery in {settings.storage} yet. {WHAT_MAKES_IT}")
@@ -372,14 +372,14 @@ def _serve_gallery(storage: Storage, port: int, command: Sequence[str]) -> None:
         _serve(server, GALLERY_URL, command)
 
 
-def _has_gallery(uri: str) -> bool:
+def _has_gallery(settings: Settings) -> bool:
     # Who looks into a folder that is not there does not make it.
-    is_there = "://" in uri or Path(uri).expanduser().is_dir()
-    return is_there and Storage(uri, create=False).find(keys.GALLERY_INDEX) is not None
+    is_there = "://" in settings.storage or Path(settings.storage).expanduser().is_dir()
+    return is_there and Storage.named_by(settings, create=False).find(keys.GALLERY_INDEX) is not None
 
 
 def _show_gallery(settings: Settings, only_print: bool) -> None:
-    storage = Storage(settings.storage, create=False)
+    storage = Storage.named_by(settings, create=False)
     address = (
         f"{settings.gallery_url}{keys.GALLERY_INDEX}" if settings.gallery_url else storage.address(keys.GALLERY_INDEX)
     )

@@ -19,6 +19,8 @@ API_VERSIONS = ("2.0.0", "2.2.0", "2.3.0")
 API_MODES = ("list", "normal", "detailed")
 STORAGE_SCHEMES = ("s3", "gs", "az", "memory")
 
+_ENDPOINT_THAT_WINS = "AWS_ENDPOINT_URL_S3"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -37,6 +39,12 @@ API_TOKEN = Setting(
 )
 API_MODE = Setting("ROCKET_ASSETS_API_MODE", "normal", "`list`, `normal` or `detailed` answers")
 STORAGE = Setting("ROCKET_ASSETS_STORAGE", "data", "a folder, or `s3://`, `gs://`, `az://`, `memory://`")
+STORAGE_ENDPOINT = Setting(
+    "ROCKET_ASSETS_STORAGE_ENDPOINT",
+    "",
+    "the address of the server that has the bucket, where it is not that of Amazon, Google or Microsoft",
+)
+STORAGE_REGION = Setting("ROCKET_ASSETS_STORAGE_REGION", "", "the region of an S3 bucket; without it `us-east-1`")
 START_DATE = Setting("ROCKET_ASSETS_START_DATE", "1957-10-04", "first partition")
 END_DATE = Setting(
     "ROCKET_ASSETS_END_DATE",
@@ -81,6 +89,8 @@ ALL = (
     API_TOKEN,
     API_MODE,
     STORAGE,
+    STORAGE_ENDPOINT,
+    STORAGE_REGION,
     START_DATE,
     END_DATE,
     DAYS_AHEAD,
@@ -102,6 +112,8 @@ class Settings:
     api_token: str | None = field(repr=False)
     api_mode: str
     storage: str
+    storage_endpoint: str | None
+    storage_region: str | None
     start_date: date
     end_date: date | None
     days_ahead: int
@@ -129,6 +141,8 @@ class Settings:
             api_token=_token(given(API_TOKEN)),
             api_mode=_one_of(API_MODE, given(API_MODE), API_MODES),
             storage=_storage(given(STORAGE)),
+            storage_endpoint=_storage_endpoint(given(STORAGE_ENDPOINT)),
+            storage_region=_storage_region(given(STORAGE_REGION)),
             start_date=_date(START_DATE, given(START_DATE)),
             end_date=_date(END_DATE, given(END_DATE)) if given(END_DATE) else None,
             days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
@@ -143,6 +157,9 @@ class Settings:
         )
         if settings.end_date and settings.end_date < settings.start_date:
             raise _wrong(END_DATE, str(settings.end_date), f"a day from {settings.start_date} on")
+        # obstore lets the variable win, whatever it is told.
+        if settings.storage_endpoint and settings.storage.startswith("s3://") and environ.get(_ENDPOINT_THAT_WINS):
+            raise WrongSetting(f"{STORAGE_ENDPOINT.name} and {_ENDPOINT_THAT_WINS} are set; what fits is one of them.")
         return settings
 
 
@@ -201,12 +218,26 @@ def _storage(value: str) -> str:
             f"{STORAGE.name} holds more than a bucket and a prefix (not shown: it may be a secret); "
             "credentials of a bucket belong into its own variables, such as AWS_SECRET_ACCESS_KEY."
         )
+    if not scheme and re.match(rf"({'|'.join(STORAGE_SCHEMES)}):", value):
+        raise _wrong(STORAGE, value, f"a folder, or {value.partition(':')[0]}:// with two slashes")
     if scheme and scheme[1] not in STORAGE_SCHEMES:
         fits = ", ".join(f"{name}://…" for name in STORAGE_SCHEMES)
         raise _wrong(STORAGE, value, f"a folder, or one of {fits}")
     if scheme and scheme[1] != "memory" and not value[scheme.end() :].strip("/"):
         raise _wrong(STORAGE, value, f"{scheme[0]} with the name of a bucket")
     return value
+
+
+def _storage_endpoint(value: str) -> str | None:
+    like = "http://127.0.0.1:9000"
+    # Without the slash at its end: obstore puts one of its own before the bucket.
+    return _address(STORAGE_ENDPOINT, value, like=like, instead="leave them out").rstrip("/") if value else None
+
+
+def _storage_region(value: str) -> str | None:
+    if value and not re.fullmatch(r"[A-Za-z0-9-]+", value):
+        raise _wrong(STORAGE_REGION, value, "the name of a region such as eu-central-1")
+    return value or None
 
 
 def _date(setting: Setting, value: str) -> date:

@@ -27,13 +27,14 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from rocket_assets.errors import Missing, RocketAssetsError, StorageFailed
+from rocket_assets.settings import Settings
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -61,8 +62,32 @@ _LONGEST_KEY = 230
 _CREDENTIALS = {"s3": "AWS_…", "gs": "GOOGLE_…", "az": "AZURE_…"}
 """How the variables begin in which obstore looks for the credentials of a bucket."""
 
+_ENDPOINTS = {"s3": "endpoint", "gs": "base_url", "az": "endpoint"}
+"""What obstore calls the address of the server that has the bucket."""
+
 # The two codes by which S3 and GCS, and Azure, tell a bucket that is not there from a key that is not.
 _NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
+
+# What one can do about a bucket, by what obstore and the server say of it; the first that fits.
+_ADVICE = (
+    (_NO_BUCKET.pattern, "Make that bucket, or name another in ROCKET_ASSETS_STORAGE."),
+    ("RequestTimeTooSkewed|Request date header too old", "Set the clock of this machine right."),
+    (
+        "redirect without LOCATION|AuthorizationHeaderMalformed",
+        "Name the region of the bucket in ROCKET_ASSETS_STORAGE_REGION.",
+    ),
+    (
+        "token request|/latest/(api/token|meta-data)",
+        "Are the credentials in the variables {variables} right? Where there are none, the machine must have its own.",
+    ),
+    (
+        "ExpiredToken|InvalidToken|status code: 40[13]",
+        "Are the credentials in the variables {variables} right, and may one read, write, list and delete with them?",
+    ),
+    ("status code: 5", "That is the server's own trouble: try again later."),
+    ("HTTP error", "Does that server answer, and is ROCKET_ASSETS_STORAGE_ENDPOINT right?"),
+    ("", "Is ROCKET_ASSETS_STORAGE right, are the credentials in the variables {variables}, and may we write there?"),
+)
 
 # What obstore says of a failed request, and the answer of the server that follows.
 _SENTENCE = re.compile(r"(.*?status code: [0-9]{3}[^:]*|[^<]*)(.*)", re.DOTALL)
@@ -159,19 +184,35 @@ class Stored:
 class Storage:
     """Bytes under keys, in the folder or bucket that a URI names.
 
-    A folder that is not there is made, unless `create` is false. A bucket that fails is asked again, ten times within
-    some seconds, but not when `patience` seconds have passed. obstore gives each request 30 seconds: so one that keeps
-    silent is given up within a minute. By itself obstore would take three, for each key.
+    A folder that is not there is made, unless `create` is false. `endpoint` and `region` say where a bucket is, and win
+    over what the environment says of that; to a folder they mean nothing.
+
+    A bucket that fails is asked again, ten times within some seconds, but not when `patience` seconds have passed.
+    obstore gives each request 30 seconds: so one that keeps silent is given up within a minute. By itself obstore would
+    take three, for each key.
 
     Every method raises `StorageFailed` when the storage cannot do what it should. Safe for use by several threads.
     """
 
-    def __init__(self, uri: str, *, create: bool = True, patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        endpoint: str | None = None,
+        region: str | None = None,
+        create: bool = True,
+        patience: float = 30.0,
+    ) -> None:
         self.uri = uri
         with self._explained("open"):
-            self._store = _open(uri, create=create, patience=timedelta(seconds=patience))
+            self._store = _open(uri, endpoint, region, create=create, patience=timedelta(seconds=patience))
         self._root = _folder(uri) if isinstance(self._store, LocalStore) else None
         self._tidied = set[Path]()
+
+    @classmethod
+    def named_by(cls, settings: Settings, *, create: bool = True) -> Storage:
+        """The storage that these settings name."""
+        return cls(settings.storage, endpoint=settings.storage_endpoint, region=settings.storage_region, create=create)
 
     def write(self, key: str, body: bytes) -> bool:
         """Store `body` under `key`, whole or not at all, and say whether anything changed.
@@ -404,12 +445,9 @@ class Storage:
         # To a key that it does not take, obstore answers with a ValueError, and in `delete` with a TypeError.
         except (BaseError, OSError, ValueError, TypeError) as error:
             what = f"the storage {self.uri}" if key is None else f"{_shown(key)} in the storage {self.uri}"
-            variables = _CREDENTIALS.get(_scheme(self.uri))
-            needs = f"are the credentials in the variables {variables}" if variables else "is there room"
             # Not `from error`: its text repeats what the server answered, the name of the access key included.
             raise StorageFailed(
-                f"Could not {verb} {what}: {_reason(error)}. Is ROCKET_ASSETS_STORAGE right, {needs}, "
-                "and may we write there?"
+                f"Could not {verb} {what}: {_reason(error)}. {_advice(error, _scheme(self.uri))}"
             ) from None
 
 
@@ -468,13 +506,20 @@ def _again_if_lost(make: Callable[[], None]) -> None:
 _memory: dict[str, MemoryStore] = {}
 
 
-def _open(uri: str, *, create: bool, patience: timedelta) -> ObjectStore:
+def _open(uri: str, endpoint: str | None, region: str | None, *, create: bool, patience: timedelta) -> ObjectStore:
     scheme = _scheme(uri)
     if scheme == "memory":
         # One store for each URI and process, as a folder is one for each path.
         return _memory.setdefault(uri, MemoryStore())
     if scheme:
-        return from_url(uri, retry_config={"retry_timeout": patience})
+        named: dict[str, Any] = {_ENDPOINTS.get(scheme, ""): endpoint, "region": region if scheme == "s3" else None}
+        return from_url(
+            uri,
+            # Only where it must be: beside it, obstore takes no other AWS_… that is about the connection.
+            client_options={"allow_http": True} if endpoint and endpoint.startswith("http:") else None,
+            retry_config={"retry_timeout": patience},
+            **{name: value for name, value in named.items() if value},
+        )
     return LocalStore(_folder(uri), mkdir=create)
 
 
@@ -489,6 +534,13 @@ def _folder(uri: str) -> Path:
 
 def _shown(key: str) -> str:
     return key if key.isprintable() else ascii(key)
+
+
+def _advice(error: BaseException, scheme: str) -> str:
+    if variables := _CREDENTIALS.get(scheme):
+        advice = next(advice for said, advice in _ADVICE if re.search(said, str(error)))
+        return advice.format(variables=variables)
+    return "Is ROCKET_ASSETS_STORAGE right, is there room, and may we write there?"
 
 
 def _reason(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs
 
 import requests
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -30,6 +31,34 @@ REFUSED = f"""<?xml version="1.0" encoding="UTF-8"?>
 <CanonicalRequest>x-amz-security-token:{SESSION}</CanonicalRequest></Error>
 """
 """What S3 answers to who has the wrong secret: it repeats what was sent."""
+
+
+class Request(str):
+    """Method and path of a request, as text; and what else tests want to know of it."""
+
+    def __new__(cls, environ: Environ) -> Request:
+        """The request in this environment of a WSGI server."""
+        made = super().__new__(cls, f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        made._environ = environ
+        return made
+
+    _environ: Environ
+
+    @property
+    def copies(self) -> bool:
+        """Whether it asks the server for a copy."""
+        return "HTTP_X_AMZ_COPY_SOURCE" in self._environ
+
+    @property
+    def lists(self) -> str | None:
+        """The prefix whose keys it asks for; None where it asks for no keys."""
+        asked = parse_qs(self._environ["QUERY_STRING"], keep_blank_values=True)
+        return asked.get("prefix", [""])[0] if "list-type" in asked else None
+
+    @property
+    def region(self) -> str:
+        """The region for which it is signed."""
+        return self._environ["HTTP_AUTHORIZATION"].split("/")[2]
 
 
 @dataclass
@@ -53,8 +82,8 @@ class S3:
     """The server: where it is, what was asked of it, and what is wrong with it."""
 
     port: int = 0
-    requests: list[str] = field(default_factory=list)
-    """Method and path of each, in the order in which they came."""
+    requests: list[Request] = field(default_factory=list)
+    """In the order in which they came."""
     fault: Fault | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
@@ -86,7 +115,7 @@ class S3:
 
         def answer(environ: Environ, respond: Respond) -> Iterable[bytes]:
             method = environ["REQUEST_METHOD"]
-            self.requests.append(f"{method} {environ['PATH_INFO']}")
+            self.requests.append(Request(environ))
             fault = self.fault
             if fault is None or method not in fault.methods or fault.times < 1:
                 return [asked(environ, respond)]

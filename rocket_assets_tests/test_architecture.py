@@ -134,6 +134,13 @@ def test_the_environment_is_read_in_one_place_by_the_project_and_by_its_commands
     assert not reads or module == "rocket_assets.cli"
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "rocket_assets.defs.resources"])
+def test_a_storage_is_opened_where_all_settings_say_and_not_by_its_uri_alone(module: str) -> None:
+    """A bucket may be on another server than the one that is asked without a word."""
+    calls = [node.func for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id == "Storage"]
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("rocket_assets.sample")])
 def test_only_the_commands_the_throttle_and_the_clock_of_the_sensors_know_what_time_it_is(module: str) -> None:
     """The window of the partition is the only clock inside an asset."""

@@ -6,6 +6,7 @@ What holds of every storage is in `test_storage`.
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from rocket_assets.errors import Missing, StorageFailed
 from rocket_assets.sample_library.api import Row
 from rocket_assets.sample_library.catalogue import launches
 from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets.settings import Settings
 from rocket_assets.storage import Storage
 from rocket_assets.verification import Level
 from rocket_assets_tests.bucket import KEY, REFUSED, S3, SECRET, SESSION, Fault
@@ -60,18 +62,37 @@ def changes(s3: S3) -> list[str]:
     return [request for request in s3.requests if request.split()[0] not in ("GET", "HEAD")]
 
 
+def refusal(code: str, message: str) -> str:
+    """What S3 answers, with the name of the access key that some of its answers repeat."""
+    return f"<Error><Code>{code}</Code><Message>{message}</Message><AWSAccessKeyId>{KEY}</AWSAccessKeyId></Error>"
+
+
+RIGHTS = "Are the credentials in the variables AWS_… right, and may one read, write, list and delete with them?"
+REGION = "Name the region of the bucket in ROCKET_ASSETS_STORAGE_REGION."
+LATER = "That is the server's own trouble: try again later."
+ANYTHING = "Is ROCKET_ASSETS_STORAGE right, are the credentials in the variables AWS_…, and may we write there?"
+MALFORMED = "the region 'us-east-1' is wrong; expecting 'eu-central-1'"
+
 FAULTS = {
-    "refused": (Fault(status=403, body=REFUSED), "403 Forbidden"),
-    "broken": (Fault(status=500), "500 Internal Server Error"),
-    "out of breath": (Fault(status=503), "503 Service Unavailable"),
-    "breaks off": (Fault(breaks_after=0), "HTTP error"),
+    "refused": (Fault(status=403, body=REFUSED), "403 Forbidden", RIGHTS),
+    "without rights": (Fault(status=403, body=refusal("AccessDenied", "Access Denied")), "403 Forbidden", RIGHTS),
+    "without credentials": (Fault(status=401), "401 Unauthorized", RIGHTS),
+    "another region": (Fault(status=301), "an incorrectly configured region", REGION),
+    "broken": (Fault(status=500), "500 Internal Server Error", LATER),
+    "out of breath": (Fault(status=503), "503 Service Unavailable", LATER),
+    "breaks off": (
+        Fault(breaks_after=0),
+        "HTTP error",
+        "Does that server answer, and is ROCKET_ASSETS_STORAGE_ENDPOINT right?",
+    ),
+    "something else": (Fault(status=409), "409 Conflict", ANYTHING),
 }
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=list(ACTS))
-@pytest.mark.parametrize(("fault", "said"), FAULTS.values(), ids=list(FAULTS))
+@pytest.mark.parametrize(("fault", "said", "advice"), FAULTS.values(), ids=list(FAULTS))
 def test_a_bucket_that_fails_is_an_error_that_says_what_to_look_at_and_shows_no_secret(
-    bucket: Storage, s3: S3, act: Act, fault: Fault, said: str
+    bucket: Storage, s3: S3, act: Act, fault: Fault, said: str, advice: str
 ) -> None:
     s3.fault = fault
     with pytest.raises(StorageFailed) as raised:
@@ -82,13 +103,48 @@ def test_a_bucket_that_fails_is_an_error_that_says_what_to_look_at_and_shows_no_
     assert "\n" not in sentence
     assert "Debug source" not in sentence
     assert re.match(r"Could not [a-z ]+ (\S+ in )?the storage s3://bucket-\S+/archive: ", sentence)
-    assert sentence.endswith(
-        "Is ROCKET_ASSETS_STORAGE right, are the credentials in the variables AWS_…, and may we write there?"
-    )
+    assert sentence.endswith(f". {advice}")
     shown = f"{sentence} {raised.value!r} {raised.value.__cause__} {bucket!r} {bucket.uri}"
     assert not [secret for secret in (KEY, SECRET, SESSION) if secret in shown]
     s3.fault = None
     assert everything(bucket) == {"a": OLD}
+
+
+# What comes without a body to who only looks whether something is there.
+CODES = {
+    "a clock that is wrong": (403, "RequestTimeTooSkewed", "is too large", "Set the clock of this machine right."),
+    "a region that is wrong": (400, "AuthorizationHeaderMalformed", MALFORMED, REGION),
+    "credentials that are too old": (400, "ExpiredToken", "The provided token has expired", RIGHTS),
+    "a bucket that is gone": (
+        404,
+        "NoSuchBucket",
+        "The specified bucket does not exist",
+        "Make that bucket, or name another in ROCKET_ASSETS_STORAGE.",
+    ),
+}
+
+
+@pytest.mark.parametrize("act", [ACTS["make sure"], ACTS["list"], ACTS["read"], ACTS["delete"]])
+@pytest.mark.parametrize(("status", "code", "message", "advice"), CODES.values(), ids=list(CODES))
+def test_what_the_server_says_is_told_with_what_one_can_do_about_it(
+    bucket: Storage, s3: S3, act: Act, status: int, code: str, message: str, advice: str
+) -> None:
+    s3.fault = Fault(status=status, body=refusal(code, message))
+    with pytest.raises(StorageFailed, match=re.escape(f": {code}: {message}. {advice}")) as raised:
+        act(bucket)
+    assert KEY not in str(raised.value)
+
+
+def test_who_has_no_credentials_and_is_no_machine_of_a_cloud_is_told_so(
+    bucket: Storage, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{s3.port}")
+    s3.fault = Fault(status=403)
+    with pytest.raises(StorageFailed, match=r"the variables AWS_… right\? Where there are none, the machine must have"):
+        Storage(bucket.uri, patience=0.3).ensure_writable()
+    assert {request.split()[1] for request in s3.requests} == {"/latest/api/token"}
 
 
 def test_what_the_server_says_of_a_refusal_is_told_but_not_what_it_repeats_of_the_request(
@@ -97,7 +153,7 @@ def test_what_the_server_says_of_a_refusal_is_told_but_not_what_it_repeats_of_th
     s3.fault = Fault(status=403, body=REFUSED)
     with pytest.raises(
         StorageFailed,
-        match=r"SignatureDoesNotMatch: The signature that we calculated is not the one you provided\. Is ROCKET_ASSETS",
+        match=r"SignatureDoesNotMatch: The signature that we calculated is not the one you provided\. Are the cred",
     ):
         bucket.read("a")
 
@@ -117,6 +173,18 @@ def test_a_bucket_that_is_not_there_is_an_error_and_not_a_missing_key(s3: S3, ac
     with pytest.raises(StorageFailed, match="NoSuchBucket: The specified bucket does not exist") as raised:
         act(Storage("s3://no-such-bucket/archive"))
     assert not isinstance(raised.value, Missing)
+
+
+def test_a_server_that_takes_no_connection_is_given_up_when_patience_is_at_its_end(bucket: Storage) -> None:
+    """As behind a firewall: nobody answers, not even with a refusal."""
+    with socket.socket() as full, socket.socket() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting.connect(full.getsockname())
+        started = time.monotonic()
+        with pytest.raises(StorageFailed, match=r"sending request\. Does that server answer, and is ROCKET_A"):
+            Storage(bucket.uri, endpoint=f"http://127.0.0.1:{full.getsockname()[1]}", patience=0.3).ensure_writable()
+        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=list(ACTS))
@@ -188,6 +256,47 @@ def test_a_download_that_breaks_off_is_never_taken_for_the_whole(bucket: Storage
     s3.fault = Fault(("GET",), breaks_after=0)
     with pytest.raises(StorageFailed, match="Could not read a in"):
         bucket.read("a")
+
+
+def test_endpoint_and_region_win_over_what_the_environment_says_of_them(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No yes to a server that is not encrypted is needed besides."""
+    uri = s3.make_bucket()
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    settings = Settings.read(
+        {
+            "ROCKET_ASSETS_STORAGE": uri,
+            "ROCKET_ASSETS_STORAGE_ENDPOINT": f"http://127.0.0.1:{s3.port}/",
+            "ROCKET_ASSETS_STORAGE_REGION": "eu-central-1",
+        }
+    )
+    s3.requests.clear()
+    assert Storage.named_by(settings).write("a", OLD) is True
+    assert {request.region for request in s3.requests} == {"eu-central-1"}
+    assert [str(request) for request in s3.requests] == [f"{method} /{uri[5:]}/a" for method in ("GET", "PUT")]
+
+
+def test_what_the_environment_says_of_a_bucket_holds_where_the_settings_say_nothing(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    storage = Storage.named_by(Settings.read({"ROCKET_ASSETS_STORAGE": s3.make_bucket()}))
+    s3.requests.clear()
+    assert storage.write("a", OLD) is True
+    assert {request.region for request in s3.requests} == {"eu-north-1"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_to_a_folder_and_to_memory_endpoint_and_region_mean_nothing(kind: str, tmp_path: Path) -> None:
+    storage = Storage(
+        str(tmp_path) if kind == "folder" else f"memory://{uuid.uuid4()}", endpoint="http://127.0.0.1:1", region="x"
+    )
+    assert storage.write("a", OLD) is True
+    assert storage.read("a") == OLD
 
 
 def test_equal_bytes_are_neither_put_nor_copied(bucket: Storage, s3: S3) -> None:
@@ -295,7 +404,13 @@ def test_promise_11_the_commands_work_on_a_bucket_and_put_no_secret_of_it_on_rec
 ) -> None:
     bucket.delete(["a"])
     # In .env, as a user would write it.
-    variables = s3.environ | {"ROCKET_ASSETS_API_URL": sample_library.url, "ROCKET_ASSETS_STORAGE": bucket.uri}
+    variables = {
+        "ROCKET_ASSETS_API_URL": sample_library.url,
+        "ROCKET_ASSETS_STORAGE": bucket.uri,
+        "ROCKET_ASSETS_STORAGE_ENDPOINT": s3.environ["AWS_ENDPOINT_URL"],
+        "ROCKET_ASSETS_STORAGE_REGION": "eu-central-1",
+        **{name: value for name, value in s3.environ.items() if name not in ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP")},
+    }
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
 
     def rocket_assets(*arguments: str, code: int = 0) -> str:
@@ -304,12 +419,17 @@ def test_promise_11_the_commands_work_on_a_bucket_and_put_no_secret_of_it_on_rec
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
+    s3.requests.clear()
     said = rocket_assets("backfill", "2024-12-03", "2024-12-06")
     assert re.search(r"4 days brought: \d+ launches, \d+ pictures", said)
     assert f"{bucket.uri}/images" in said
+    assert {request.region for request in s3.requests} == {"eu-central-1"}
     assert len(list(bucket.list("launches/"))) == 4
     assert not (tmp_path / "data").exists()
+    s3.requests.clear()
     rocket_assets("verify", "--level", "full")
+    assert rocket_assets("gallery", "--print").startswith(f"{bucket.uri}/gallery/index.html\n")
+    assert {request.region for request in s3.requests} == {"eu-central-1"}
     s3.requests.clear()
     rocket_assets("backfill", "2024-12-03", "2024-12-06")
     # Whether we may write is tried again; nothing else is put, and nothing copied.

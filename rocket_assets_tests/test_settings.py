@@ -16,6 +16,8 @@ DEFAULTS = {
     "api_token": None,
     "api_mode": "normal",
     "storage": "data",
+    "storage_endpoint": None,
+    "storage_region": None,
     "start_date": date(1957, 10, 4),
     "end_date": None,
     "days_ahead": 14,
@@ -57,6 +59,9 @@ def test_settings_are_documented_and_belong_to_us() -> None:
         ("STORAGE", "gs://bucket", "storage", "gs://bucket"),
         ("STORAGE", "az://container", "storage", "az://container"),
         ("STORAGE", "memory://", "storage", "memory://"),
+        ("STORAGE_ENDPOINT", "http://127.0.0.1:9000/", "storage_endpoint", "http://127.0.0.1:9000"),
+        ("STORAGE_ENDPOINT", "https://store.example.org/name//", "storage_endpoint", "https://store.example.org/name"),
+        ("STORAGE_REGION", "eu-central-1", "storage_region", "eu-central-1"),
         ("START_DATE", "2024-12-01", "start_date", date(2024, 12, 1)),
         ("END_DATE", "1957-10-04", "end_date", date(1957, 10, 4)),
         ("DAYS_AHEAD", "0", "days_ahead", 0),
@@ -101,9 +106,14 @@ def test_a_value_that_fits_is_taken(variable: str, text: str, name: str, value: 
         ("API_URL", "https://ll.thespacedevs.com/2.3.0/launches/", "ends in the API's version"),
         ("API_MODE", "Normal", "one of list, normal, detailed"),
         ("STORAGE", "ftp://host/folder", "a folder, or one of s3://"),
+        ("STORAGE", "s3:/bucket", "a folder, or s3:// with two slashes"),
         ("STORAGE", "S3://bucket", "a folder, or one of s3://"),
         ("STORAGE", "file:///srv", "a folder, or one of s3://"),
         ("STORAGE", "s3://", "s3:// with the name of a bucket"),
+        ("STORAGE_ENDPOINT", "127.0.0.1:9000", "an http or https address such as http://127.0.0.1:9000"),
+        ("STORAGE_ENDPOINT", "s3://bucket", "an http or https address"),
+        ("STORAGE_REGION", "eu central", "the name of a region such as eu-central-1"),
+        ("STORAGE_REGION", "https://here", "the name of a region"),
         ("START_DATE", "1957", "a date such as 1957-10-04"),
         ("START_DATE", "2024-02-30", "a date such as 1957-10-04"),
         ("START_DATE", "04.10.1957", "a date such as 1957-10-04"),
@@ -147,6 +157,14 @@ def test_the_end_must_not_lie_before_the_start_that_was_set() -> None:
         Settings.read(period)
 
 
+def test_an_endpoint_that_obstore_would_not_take_is_refused_where_it_matters() -> None:
+    """To obstore, that variable wins over all else; to other storages than S3 it means nothing."""
+    both = {"ROCKET_ASSETS_STORAGE_ENDPOINT": "http://here", "AWS_ENDPOINT_URL_S3": "http://there"}
+    with pytest.raises(WrongSetting, match="ROCKET_ASSETS_STORAGE_ENDPOINT and AWS_ENDPOINT_URL_S3 are set"):
+        Settings.read(both | {"ROCKET_ASSETS_STORAGE": "s3://bucket"})
+    assert Settings.read(both | {"ROCKET_ASSETS_STORAGE": "az://container"}).storage_endpoint == "http://here"
+
+
 def test_a_period_may_be_one_day() -> None:
     period = {"ROCKET_ASSETS_START_DATE": "2024-12-01", "ROCKET_ASSETS_END_DATE": "2024-12-01"}
     assert Settings.read(period).end_date == date(2024, 12, 1)
@@ -174,7 +192,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token: str) 
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize("variable", ["API_URL", "GALLERY_URL"])
+@pytest.mark.parametrize("variable", ["API_URL", "STORAGE_ENDPOINT", "GALLERY_URL"])
 @pytest.mark.parametrize(
     "url",
     [

@@ -74,19 +74,31 @@ def turn_in(home: Path, seconds: float = -1) -> AbstractContextManager[object] |
     return None if refuses else FileLock(lock, timeout=seconds)
 
 
+class Place(dg.Config):
+    """Where a storage is. The credentials of a bucket come from the environment, and never through here."""
+
+    uri: str
+    endpoint: str | None = None
+    region: str | None = None
+
+    def storage(self) -> Storage:
+        """The storage that is there."""
+        return Storage(self.uri, endpoint=self.endpoint, region=self.region)
+
+
 class StorageResource(dg.ConfigurableResource[Storage]):
     """Where launches and pictures are kept."""
 
-    uri: str
+    place: Place
     writes: bool = True
 
     def create_resource(self, context: dg.InitResourceContext) -> Storage:
-        """The folder or bucket behind the URI.
+        """The folder or bucket that is there.
 
         Who is to write there learns now, before anything is asked for, whether that can be done; and removes what
         writers left that were killed.
         """
-        storage = Storage(self.uri)
+        storage = self.place.storage()
         if self.writes:
             storage.ensure_writable()
             storage.remove_leftovers(keys.POOL)
@@ -96,7 +108,7 @@ class StorageResource(dg.ConfigurableResource[Storage]):
 class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
     """Pictures by their address, fetched into the pool of the storage."""
 
-    storage_uri: str
+    place: Place
     api_url: str
     workers: int = WORKERS
     retries: int = 3
@@ -109,7 +121,7 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[ImageLibrary]:
         """Threads and connections that end with the run."""
         with ImageLibrary(
-            Storage(self.storage_uri),
+            self.place.storage(),
             api_url=self.api_url,
             workers=self.workers,
             retries=self.retries,
@@ -122,12 +134,12 @@ class ImageLibraryResource(dg.ConfigurableResource[ImageLibrary]):
 class GalleryResource(dg.ConfigurableResource[Gallery]):
     """The pages that are made of the archive, in the same storage."""
 
-    storage_uri: str
+    place: Place
     licences: list[str]
 
     def create_resource(self, context: dg.InitResourceContext) -> Gallery:
         """What makes the pages, and shows pictures under these licences alone, if there are any."""
-        return Gallery(Storage(self.storage_uri), self.licences)
+        return Gallery(self.place.storage(), self.licences)
 
 
 class NotifierResource(dg.ConfigurableResource[Notifier]):
@@ -143,6 +155,7 @@ class NotifierResource(dg.ConfigurableResource[Notifier]):
 def resources(settings: Settings) -> dict[str, object]:
     """The resources that these settings ask for, by the names under which assets and sensors take them."""
     token = dg.EnvVar(API_TOKEN.name) if settings.api_token else None
+    place = Place(uri=settings.storage, endpoint=settings.storage_endpoint, region=settings.storage_region)
     return {
         "launch_library": LaunchLibraryResource(
             url=settings.api_url,
@@ -163,15 +176,15 @@ def resources(settings: Settings) -> dict[str, object]:
             max_seconds=_LOOK_SECONDS,
             in_turn=False,
         ),
-        "storage": StorageResource(uri=settings.storage),
-        "stored": StorageResource(uri=settings.storage, writes=False),
+        "storage": StorageResource(place=place),
+        "stored": StorageResource(place=place, writes=False),
         "image_library": ImageLibraryResource(
-            storage_uri=settings.storage,
+            place=place,
             api_url=settings.api_url,
             max_bytes=settings.max_bytes,
             max_pixels=settings.max_pixels,
             max_seconds=settings.max_seconds,
         ),
-        "gallery": GalleryResource(storage_uri=settings.storage, licences=list(settings.gallery_licences)),
+        "gallery": GalleryResource(place=place, licences=list(settings.gallery_licences)),
         **({"notifier": NotifierResource(addresses=dg.EnvVar(NOTIFY.name))} if settings.notify else {}),
     }

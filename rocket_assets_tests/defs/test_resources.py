@@ -18,6 +18,7 @@ from rocket_assets.defs.resources import LaunchLibraryResource, resources
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import Settings
 from rocket_assets.storage import Storage
+from rocket_assets_tests.bucket import S3
 from rocket_assets_tests.project import Project, failure_of
 
 SECRET = "0123-very-secret"
@@ -44,6 +45,25 @@ def test_a_run_sends_the_token_and_records_it_nowhere(
         assert {request.headers.get("Authorization") for request in server.picture_requests} == {None}
     assert SECRET not in "".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert not any(SECRET in storage.read(stored.key).decode("latin-1") for stored in storage.list())
+
+
+def test_all_that_have_to_do_with_the_storage_are_told_where_it_is_and_the_ui_shows_that(
+    s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    place = {"uri": s3.make_bucket(), "endpoint": f"http://127.0.0.1:{s3.port}", "region": "eu-central-1"}
+    environ = {f"ROCKET_ASSETS_STORAGE{'' if name == 'uri' else f'_{name.upper()}'}": place[name] for name in place}
+    handles = resources(Settings.read(environ))
+    shown = dg.Definitions(resources=handles).get_repository_def().get_top_level_resources()
+    in_it = ("storage", "stored", "image_library", "gallery")
+    configured = [shown[name].config_schema.default_value for name in in_it]
+    assert [config["place"] for config in configured] == [place] * len(in_it)
+    assert SECRET not in repr(configured)
+    s3.requests.clear()
+    with dg.build_resources({"storage": handles["storage"], "stored": handles["stored"]}) as made:
+        assert made.stored.find("a") is None
+    assert {request.region for request in s3.requests} == {"eu-central-1"}
 
 
 def test_a_storage_that_cannot_be_written_stops_a_run_before_anything_is_asked(

@@ -61,7 +61,7 @@ test: $(VENV)/installed-dev $(VENV)/installed-axe
 	$(PYTEST)
 
 # In one go: the tests that wait for a daemon leave their core to the others.
-test-all: $(VENV)/installed-dev $(VENV)/installed-axe
+test-all: $(VENV)/installed-dev $(VENV)/installed-axe $(VENV)/installed-azurite
 	$(PYTEST) -m ""
 
 # A part of it, and written elsewhere: make bench BENCH="--case 365 --contender ours,script --repeat 3 --out FOLDER".
@@ -136,6 +136,12 @@ $(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/py
 	@cp $< $(VENV)/package.json
 	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then touch $@; \
 		else echo "axe-core was not installed by npm; make goes on without it."; fi
+
+# Microsoft's emulator of its buckets. It is large, and only slow tests need it.
+$(VENV)/installed-azurite: rocket_assets_tests/azurite.json | $(VENV)/bin/python
+	@mkdir -p $(VENV)/azurite && cp $< $(VENV)/azurite/package.json
+	@if npm install --prefix $(VENV)/azurite --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then \
+		touch $@; else echo "Azurite was not installed by npm; make goes on without it."; fi
 
 # In a virtual environment of its own, for what it needs and what we need do not go together.
 $(AIRFLOW)/installed: benchmarks/airflow/requirements.txt | $(VENV)/bin/python

@@ -65,8 +65,8 @@ _CREDENTIALS = {"s3": "AWS_…", "gs": "GOOGLE_…", "az": "AZURE_…"}
 _ENDPOINTS = {"s3": "endpoint", "gs": "base_url", "az": "endpoint"}
 """What obstore calls the address of the server that has the bucket."""
 
-# The two codes by which S3 and GCS, and Azure, tell a bucket that is not there from a key that is not.
-_NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound)\b")
+# By what S3 and GCS, and Azure, tell a bucket that is not there from a key that is not; the last to who deletes.
+_NO_BUCKET = re.compile(r"\b(NoSuchBucket|ContainerNotFound|The specified container does not exist)\b")
 
 # What one can do about a bucket, by what obstore and the server say of it; the first that fits.
 _ADVICE = (
@@ -269,7 +269,7 @@ class Storage:
                 found = obstore.head(self._store, key)
         except Missing:
             return None
-        return Stored(key, found["size"], found["e_tag"])
+        return Stored(key, found["size"], _tag(found["e_tag"]))
 
     def copy(self, source: str, target: str, listed: Mapping[str, Stored] | None = None) -> bool:
         """Let `target` hold what `source` holds, without moving bytes through here; say whether anything changed.
@@ -327,7 +327,7 @@ class Storage:
         with self._explained("list", prefix or None):
             for batch in obstore.list(self._store, prefix or None):
                 for found in batch:
-                    yield Stored(found["path"], found["size"], found["e_tag"])
+                    yield Stored(found["path"], found["size"], _tag(found["e_tag"]))
 
     def leftovers(self, prefix: str = "") -> Iterator[str]:
         """Files that a write left behind when it was killed; only a folder can have them, and `list` hides them.
@@ -530,6 +530,11 @@ def _scheme(uri: str) -> str:
 def _folder(uri: str) -> Path:
     # No shell reads a .env file, so a ~ in it is still there.
     return Path(uri).expanduser().resolve()
+
+
+def _tag(tag: str | None) -> str | None:
+    # Azure writes it with quotation marks to who asks for one key, and without to who lists them.
+    return tag[1:-1] if tag and tag.startswith('"') else tag
 
 
 def _shown(key: str) -> str:

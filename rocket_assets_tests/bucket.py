@@ -105,6 +105,10 @@ class S3:
         requests.put(f"http://127.0.0.1:{self.port}/{name}", timeout=10).raise_for_status()
         return f"s3://{name}"
 
+    def played_by(self, s3: Callable[[Environ, Respond], Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+        """What answers."""
+        return s3
+
     def watched(self, app: Callable[[Environ, Respond], Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         """The same application, watched and with its fault."""
 
@@ -153,10 +157,10 @@ class _Quiet(MotoRequestHandler):
 
 
 @contextlib.contextmanager
-def serving_s3() -> Iterator[S3]:
+def serving_s3(s3: S3 | None = None) -> Iterator[S3]:
     """The server on a free port, until the block ends."""
-    s3 = S3()
-    app = s3.watched(DomainDispatcherApplication(create_backend_app))
+    s3 = s3 or S3()
+    app = s3.watched(s3.played_by(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     s3.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

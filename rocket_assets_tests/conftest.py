@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ _OF_THE_TESTS = (
     "ROCKET_ASSETS_RECORDINGS",
     "ROCKET_ASSETS_FULL_REPLAY",
     "ROCKET_ASSETS_BROWSER",
+    "ROCKET_ASSETS_SERVERS",
     "ROCKET_ASSETS_SCREENSHOTS",
 )
 for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") and name not in _OF_THE_TESTS]:
@@ -24,6 +26,7 @@ for _name in [name for name in os.environ if name.startswith("ROCKET_ASSETS_") a
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, serving_s3
+from rocket_assets_tests.clouds import Azure, Google, serving_azure, serving_google
 from rocket_assets_tests.project import Project
 
 _LONGEST = (
@@ -36,6 +39,7 @@ _LONGEST = (
     "test_promises.py",
     "test_daemon_briefly.py",
     "test_secrets.py",
+    "test_clouds.py",
 )
 """The files that take longest, nearly beginning with the longest: no click waits beside all the daemons."""
 
@@ -45,6 +49,11 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "CHROMIUM", 
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: there is always one that waits for a daemon or a command."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure() -> None:
+    """Take a termination as Ctrl-C: what a test has started ends with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,6 +109,39 @@ def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     s3_server.requests.clear()
     yield s3_server
     s3_server.fault = None
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
+    """Azurite on a free port."""
+    with serving_azure(tmp_path_factory.mktemp("azurite")) as azure:
+        yield azure
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[Google]:
+    """What answers as Google does, on a free port."""
+    with serving_google() as google:
+        yield google
+
+
+@pytest.fixture
+def azure(azure_server: Azure, monkeypatch: pytest.MonkeyPatch) -> Azure:
+    """Azurite as the environment knows it."""
+    for name, value in azure_server.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", azure_server.endpoint)
+    monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
+    return azure_server
+
+
+@pytest.fixture
+def google(google_server: Google, monkeypatch: pytest.MonkeyPatch) -> Google:
+    """Google as the environment knows it."""
+    for name, value in google_server.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GOOGLE_BASE_URL", google_server.endpoint)
+    return google_server
 
 
 @pytest.fixture

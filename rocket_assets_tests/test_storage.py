@@ -1,4 +1,4 @@
-"""Keys and bytes, one suite for a folder, memory and a bucket; what only a folder can do comes last.
+"""Keys and bytes, one suite for a folder, memory and buckets of each kind; what only a folder can do comes last.
 
 How a bucket fails is in `test_bucket`.
 """
@@ -32,10 +32,12 @@ from rocket_assets.errors import Missing, StorageFailed
 from rocket_assets.images import FORMATS
 from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3
+from rocket_assets_tests.clouds import Cloud
 
 SHA = "ab" * 32
 
-KINDS = ("folder", "memory", "bucket", "part of a bucket")
+CLOUDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("google", "azure")]
+KINDS = ["folder", "memory", "bucket", "part of a bucket", *CLOUDS]
 
 
 @pytest.fixture(params=KINDS)
@@ -45,6 +47,9 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(tmp_path / "store")
     if request.param == "memory":
         return f"memory://{uuid.uuid4()}"
+    if request.param in ("google", "azure"):
+        cloud: Cloud = request.getfixturevalue(request.param)
+        return cloud.make_bucket()
     s3: S3 = request.getfixturevalue("s3")
     return s3.make_bucket() + ("/a/prefix" if request.param == "part of a bucket" else "")
 

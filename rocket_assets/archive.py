@@ -211,9 +211,10 @@ class Archive:
                 with suppress(StorageFailed):
                     found[day] = self.list_images_of(day)
             return found
-        for year in sorted({keys.images_of_year(day) for day in days}):
+        for year in sorted({keys.of_year(keys.IMAGES, day) for day in days}):
             with suppress(StorageFailed):
-                found |= self._list_images_of_year(year, [day for day in days if keys.images_of_year(day) == year])
+                of_year = [day for day in days if keys.of_year(keys.IMAGES, day) == year]
+                found |= self._list_images_of_year(year, of_year)
         return found
 
     def _list_images_of_year(self, year: str, days: Collection[date]) -> dict[date, dict[str, Stored]]:

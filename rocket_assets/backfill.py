@@ -177,8 +177,8 @@ class Backfill:
         Both are asked: a record is a claim about the storage, and a file alone is no finished day.
         """
         recorded = self._instance.get_materialized_partitions(dg.AssetKey(asset))
-        prefix, key_of = (keys.LAUNCHES, keys.launches_key) if asset == "launches" else (keys.IMAGES, keys.manifest_key)
-        stored = {found.key for found in storage.list(prefix)}
+        part, key_of = (keys.LAUNCHES, keys.launches_key) if asset == "launches" else (keys.IMAGES, keys.manifest_key)
+        stored = _stored(storage, part, days)
         return [day for day in days if day.isoformat() not in recorded or key_of(day) not in stored]
 
     def bring(self, wanted: Mapping[str, Sequence[date]]) -> Outcome:
@@ -215,8 +215,8 @@ class Backfill:
         behind = months_behind(self._instance, launches.key, launch_images.key, asset_key, recipe, names)
         is_table = asset == "launch_table"
         keys_of = (keys.table_key,) if is_table else (keys.gallery_page_key, keys.gallery_summary_key)
-        stored = {found.key for found in storage.list(keys.TABLE if is_table else keys.GALLERY)}
-        damaged = set[date]() if is_table else set(read_summaries(storage)[1])
+        stored = _stored(storage, keys.TABLE if is_table else keys.GALLERY, firsts)
+        damaged = set[date]() if is_table else set(read_summaries(storage, firsts)[1])
         there = {month for month in firsts if stored >= {key(month) for key in keys_of}} - damaged
         return [month for month in firsts if str(month) in behind or month not in there]
 
@@ -369,6 +369,12 @@ class Backfill:
                 self._on_day(Recorded(asset, day, made.metadata))
 
         self._instance.add_event_listener(run_id, tell)
+
+
+def _stored(storage: Storage, part: str, days: Iterable[date]) -> set[str]:
+    """The keys below the years of these days in a part of the storage; in a bucket each page is a round trip."""
+    years = sorted({keys.of_year(part, day) for day in days})
+    return {found.key for listed in storage.each(lambda year: list(storage.list(year)), years) for found in listed}
 
 
 @contextmanager

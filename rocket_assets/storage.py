@@ -100,19 +100,19 @@ _LOSSES = 4
 """How often something is made again in a folder, because another took it for a leftover."""
 
 
+def of_year(part: str, day: date) -> str:
+    """The folder in which a part of the storage has what belongs to the year of a day."""
+    return f"{part}{day:%Y}/"
+
+
 def launches_key(day: date) -> str:
     """The launches of a day."""
-    return f"{LAUNCHES}{day:%Y}/{day}.json"
-
-
-def images_of_year(day: date) -> str:
-    """The folder that holds those of the days of a year."""
-    return f"{IMAGES}{day:%Y}/"
+    return f"{of_year(LAUNCHES, day)}{day}.json"
 
 
 def images_folder(day: date) -> str:
     """The folder that holds the manifest and the pictures of a day."""
-    return f"{images_of_year(day)}{day}/"
+    return f"{of_year(IMAGES, day)}{day}/"
 
 
 def manifest_key(day: date) -> str:
@@ -132,12 +132,12 @@ def address_key(url: str) -> str:
 
 def gallery_page_key(month: date) -> str:
     """The page of a month in the gallery."""
-    return f"{GALLERY}{month:%Y}/{month:%Y-%m}.html"
+    return f"{of_year(GALLERY, month)}{month:%Y-%m}.html"
 
 
 def gallery_summary_key(month: date) -> str:
     """What the index of the gallery needs to know of a month."""
-    return f"{GALLERY}{month:%Y}/{month:%Y-%m}.json"
+    return f"{of_year(GALLERY, month)}{month:%Y-%m}.json"
 
 
 def thumbnail_key(sha256: str) -> str:
@@ -147,7 +147,7 @@ def thumbnail_key(sha256: str) -> str:
 
 def table_key(month: date) -> str:
     """The launches of a month as Parquet."""
-    return f"{TABLE}{month:%Y}/{month:%Y-%m}.parquet"
+    return f"{of_year(TABLE, month)}{month:%Y-%m}.parquet"
 
 
 def damaged_key(original: str, own: str) -> str:

@@ -187,7 +187,7 @@ def launches_without_image(stored: StoredDay) -> list[str]:
 
 
 class Pictures:
-    """Holds stored pictures against what is said of them, reading equal ones once.
+    """Holds stored pictures against what is said of them; of equal ones it reads one, or one for each thread.
 
     Args:
         storage: where they are.
@@ -300,10 +300,12 @@ def _verify_days(look: _Look, by_day: _ByDay, days: Collection[date]) -> Iterato
 
 
 def _each_day(look: _Look, by_day: _ByDay, days: Iterable[date]) -> Iterator[Verified]:
-    for day in sorted(set(days)):
+    def at(day: date) -> Verified:
         seen = look.at_day(day, by_day.get(day, []))
         # Since everything was listed, a run may have brought the day.
-        yield look.at_day_again(day) if seen.problems else seen
+        return look.at_day_again(day) if seen.problems else seen
+
+    yield from look.storage.each(at, sorted(set(days)))
     yield look.at_launches_on_two_days()
 
 

@@ -84,9 +84,13 @@ class S3:
     port: int = 0
     requests: list[Request] = field(default_factory=list)
     """In the order in which they came."""
+    at_once: int = 0
+    """How many are waiting for their answer."""
+    most_at_once: int = 0
     fault: Fault | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -113,9 +117,16 @@ class S3:
         """The same application, watched and with its fault."""
 
         def asked(environ: Environ, respond: Respond) -> bytes:
-            # Each request is done at one moment, as in S3: moto closes an object that is replaced while it is read.
-            with self.turn:
-                return b"".join(app(environ, respond))
+            with self._counting:
+                self.at_once += 1
+                self.most_at_once = max(self.most_at_once, self.at_once)
+            try:
+                # Each is done at one moment, as in S3: moto closes an object that is replaced while it is read.
+                with self.turn:
+                    return b"".join(app(environ, respond))
+            finally:
+                with self._counting:
+                    self.at_once -= 1
 
         def answer(environ: Environ, respond: Respond) -> Iterable[bytes]:
             method = environ["REQUEST_METHOD"]

@@ -11,21 +11,25 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from rocket_assets import storage as keys
+from rocket_assets.archive import Archive, Manifest
 from rocket_assets.errors import Missing, StorageFailed
+from rocket_assets.launches import data_version
 from rocket_assets.sample_library.api import Row
 from rocket_assets.sample_library.catalogue import launches
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import Settings
 from rocket_assets.storage import Storage
-from rocket_assets.verification import Level
-from rocket_assets_tests.bucket import KEY, REFUSED, S3, SECRET, SESSION, Fault
+from rocket_assets.verification import Level, verify
+from rocket_assets_tests.bucket import KEY, REFUSED, S3, SECRET, SESSION, Fault, Request
 from rocket_assets_tests.project import BOTH, Project
 from rocket_assets_tests.test_promises import bring, problems, small
 
@@ -325,19 +329,25 @@ def test_an_address_in_a_bucket_is_its_uri(bucket: Storage) -> None:
     assert list(bucket.leftovers()) == []
 
 
+def alike(days: int) -> Callable[[str], list[Row]]:
+    """A launch on each of so many days from 2024-12-01 on, all with one picture."""
+
+    def rows(base_url: str) -> list[Row]:
+        some = launches(base_url)
+        nets = (datetime(2024, 12, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(days))
+        changed = {"image": next(row["image"] for row in some if row["image"])}
+        return [
+            some[0] | changed | {"id": str(uuid.UUID(int=number)), "net": f"{net:%Y-%m-%dT%H:%M:%SZ}"}
+            for number, net in enumerate(nets)
+        ]
+
+    return rows
+
+
 def test_each_day_more_costs_a_bucket_four_calls_for_a_picture_that_is_known_and_three_for_its_launches(
     s3: S3, instance: dg.DagsterInstance
 ) -> None:
     """All that a run does counts, its checks included; the second time, when nothing is written, it is less."""
-
-    def daily(base_url: str) -> list[Row]:
-        rows = launches(base_url)
-        nets = (datetime(2024, 12, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in range(40))
-        changed = {"image": next(row["image"] for row in rows if row["image"])}
-        return [
-            rows[0] | changed | {"id": str(uuid.UUID(int=number)), "net": f"{net:%Y-%m-%dT%H:%M:%SZ}"}
-            for number, net in enumerate(nets)
-        ]
 
     def calls(start: str, end: str) -> dict[str, int]:
         counted = dict[str, int]()
@@ -347,7 +357,7 @@ def test_each_day_more_costs_a_bucket_four_calls_for_a_picture_that_is_known_and
             counted[asset] = len(s3.requests)
         return counted
 
-    with LibraryServer(rows=daily, picture=small) as library:
+    with LibraryServer(rows=alike(days=40), picture=small) as library:
         project = Project(library.url, Storage(f"{s3.make_bucket()}/archive"), instance)
         assert all(result.success for result in project.bring_both("2024-12-01", "2024-12-02"))
         few, many = calls("2024-12-03", "2024-12-08"), calls("2024-12-09", "2024-12-30")
@@ -359,6 +369,117 @@ def test_each_day_more_costs_a_bucket_four_calls_for_a_picture_that_is_known_and
 
     assert of_one_more(many, few) == {"launches": 3, "launch_images": 4}
     assert of_one_more(many_again, few_again) == {"launches": 2, "launch_images": 3}
+
+
+Call = tuple[list[str], str | None, str | None]
+
+RUNS: dict[str, Call] = {
+    "launches": (["launches"], "2024-12-02", "2024-12-08"),
+    "launch_images": (["launch_images"], "2024-12-02", "2024-12-08"),
+    "launch_gallery": (["launch_gallery"], "2024-12-01", None),
+    "launch_table": (["launch_table"], "2024-12-01", None),
+    "gallery_index": (["gallery_index"], None, None),
+}
+"""What a week costs that is brought and shown: each asset, from when to when."""
+
+
+@dataclass
+class Normal:
+    """A week that was brought and shown in a bucket in which there is much else; what each of its runs asked for."""
+
+    project: Project
+    asked: dict[str, list[Request]]
+    again: dict[str, list[Request]]
+
+
+@pytest.fixture(scope="module")
+def normal(s3_server: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Normal]:
+    """The week twice."""
+    with (
+        LibraryServer(picture=small) as library,
+        dg.DagsterInstance.ephemeral(tempdir=str(tmp_path_factory.mktemp("dagster"))) as instance,
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in s3_server.environ.items():
+                patch.setenv(name, value)
+            storage = Storage(f"{s3_server.make_bucket()}/archive")
+            for year in (1957, 1999, 2023, 2025):
+                for folder in (keys.LAUNCHES, keys.IMAGES, keys.TABLE):
+                    storage.put(f"{folder}{year}/beside", OLD)
+            storage.put(f"{keys.IMAGES}2024/2024-11-05/beside", OLD)
+            storage.put(f"{keys.POOL}00/beside", OLD)
+            project = Project(library.url, storage, instance)
+
+            def run(call: Call) -> list[Request]:
+                assets, start, end = call
+                s3_server.requests.clear()
+                assert project.bring(start, end, assets).success
+                return list(s3_server.requests)
+
+            first, second = ({name: run(call) for name, call in RUNS.items()} for _ in range(2))
+        yield Normal(project, first, second)
+
+
+def listed(requests: Iterable[Request]) -> set[str]:
+    """The folders of the archive that were listed."""
+    return {request.lists.removeprefix("archive/") for request in requests if request.lists is not None}
+
+
+def count(requests: Iterable[Request], method: str, folder: str) -> int:
+    """How many of them bear this method and are about something in this folder; copies are no PUT."""
+    there = f"/archive/{folder}"
+    return sum((("COPY" if one.copies else one.split()[0]), there in one) == (method, True) for one in requests)
+
+
+def test_a_normal_run_lists_the_folders_that_it_is_about_and_never_the_whole_bucket(normal: Normal, s3: S3) -> None:
+    no_folder = set[str]()
+    of_a_week = {"launch_images": {"images/2024/"}, "gallery_index": {"gallery/"}}
+    for asked in (normal.asked, normal.again):
+        assert {name: listed(requests) for name, requests in asked.items()} == dict.fromkeys(
+            RUNS, no_folder
+        ) | of_a_week
+    s3.requests.clear()
+    assert normal.project.bring("2024-12-05").success
+    assert listed(s3.requests) == {"images/2024/2024-12-05/"}
+
+
+def test_a_picture_goes_once_over_the_network_and_beside_its_launches_by_a_copy_of_the_server(normal: Normal) -> None:
+    archive = Archive(normal.project.storage)
+    entries = [entry for day in range(2, 9) for entry in archive.read_manifest(date(2024, 12, day)).entries]
+    pictures = [entry.sha256 for entry in entries if entry.sha256]
+    assert len(pictures) > len(set(pictures)) > 1
+    asked = normal.asked["launch_images"]
+    by_url = count(asked, "PUT", keys.ADDRESSES)
+    assert count(asked, "PUT", keys.POOL) - by_url == len(set(pictures))
+    assert count(asked, "COPY", keys.IMAGES) == len(pictures)
+    assert [one for one in asked if one.startswith("PUT") and not one.copies and "/images/" in one] == [
+        one for one in asked if one.endswith("/manifest.json") and one.startswith("PUT")
+    ]
+
+
+def test_a_second_time_nothing_is_written_or_copied(normal: Normal) -> None:
+    for requests in normal.again.values():
+        assert {one.rpartition("/")[2] for one in requests if one.startswith("PUT")} == {".writable"}
+
+
+def test_a_month_costs_a_bucket_two_calls_a_day_that_is_stored_and_three_a_picture_that_is_new(normal: Normal) -> None:
+    """Of the other days of the month it is asked once, whether they are there."""
+    days, month = 7, 31
+    pictures = count(normal.asked["launch_gallery"], "PUT", keys.THUMBNAILS)
+    assert pictures > 1
+    writable, page_and_summary, table, pages_of_index = 2, 2, 1, 3
+    costs = {
+        "launch_gallery": month + days + writable + 2 * page_and_summary + 3 * pictures,
+        "launch_table": month + days + writable + 2 * table,
+        "gallery_index": writable + 2 * pages_of_index + 1 + 1,
+    }
+    assert {name: len(normal.asked[name]) for name in costs} == costs
+    again = {
+        "launch_gallery": costs["launch_gallery"] - page_and_summary - 2 * pictures,
+        "launch_table": costs["launch_table"] - table,
+        "gallery_index": costs["gallery_index"] - pages_of_index,
+    }
+    assert {name: len(normal.again[name]) for name in costs} == again
 
 
 def test_promise_5_twice_is_the_same_as_once_in_a_bucket_too(bucket: Storage, s3: S3) -> None:
@@ -397,6 +518,22 @@ def test_verify_finds_in_a_bucket_what_is_damaged_missing_or_foreign(bucket: Sto
     assert f"{missing} is missing" in found
     assert f"{missing}.bak is a foreign file" in found
     assert (f"{flipped} is not what was stored" in found) is (level == "full")
+
+
+def test_verify_asks_a_bucket_for_several_days_at_once(bucket: Storage, storage: Storage, s3: S3) -> None:
+    """There are 25,000 of them, and each is a few round trips."""
+    archives = [Archive(storage), Archive(bucket)]
+    for archive in archives:
+        for number in range(1, 25):
+            day = date(2024, 12, number)
+            archive.write_launches(day, "here", [])
+            archive.storage.put(keys.manifest_key(day), Manifest(day, data_version([]), []).sealed())
+    s3.most_at_once = 0
+    looked = [list(verify(archive, level="full")) for archive in archives]
+    assert looked[0] == looked[1]
+    assert [part.day for part in looked[1] if part.day] == [date(2024, 12, number) for number in range(1, 25)]
+    assert not [part.problems for part in looked[1] if part.problems]
+    assert 4 <= s3.most_at_once <= 16
 
 
 def test_promise_11_the_commands_work_on_a_bucket_and_put_no_secret_of_it_on_record(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -122,9 +122,9 @@ def distinct(cards: Sequence[Card], taken: set[str] | None = None) -> list[Card]
     return found
 
 
-def read_summaries(storage: Storage) -> tuple[list[Summary], list[date]]:
-    """All summaries in order, and the months whose summary is not what was written."""
-    months = sorted(_months(storage))
+def read_summaries(storage: Storage, months: Iterable[date] | None = None) -> tuple[list[Summary], list[date]]:
+    """The summaries that there are, of all months or of these, in order; and those whose summary is not whole."""
+    months = sorted(_months(storage) if months is None else months)
     with ThreadPoolExecutor(_READERS, thread_name_prefix="summary") as threads:
         read = list(zip(months, threads.map(lambda month: _read(storage, month), months), strict=True))
     summaries = [summary for _, summary in read if isinstance(summary, Summary)]

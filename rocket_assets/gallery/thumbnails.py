@@ -81,7 +81,8 @@ def _ensure(storage: Storage, picture: Picture) -> tuple[Thumbnail, bool] | str:
         small = thumbnail(body, WIDTH, picture.key, height=HEIGHT, quality=QUALITY, note=RECIPE)
     except (Missing, Damaged, NotAPicture) as error:
         return str(error)
-    storage.write(key, small)
+    # What was there has been looked at: it is none of ours, or nothing.
+    storage.put(key, small)
     with Image.open(BytesIO(small)) as image:
         return Thumbnail(*image.size), True
 

@@ -78,6 +78,11 @@ class Manifest:
         """A digest of which launch shows which picture."""
         return digest([asdict(entry) for entry in self.entries])[:16]
 
+    @property
+    def record_version(self) -> str:
+        """What a record of these pictures says of them: for which launches they were brought, and which they are."""
+        return f"{self.launches_version}-{self.data_version}"
+
     def sealed(self) -> bytes:
         """The manifest as it is stored."""
         return seal(
@@ -111,6 +116,19 @@ class WrittenDay:
     day: LaunchDay
     changed: bool
     error: RocketAssetsError | None = None
+
+
+@dataclass(frozen=True)
+class StoredLaunches:
+    """The launches of a day, in order, as they are stored.
+
+    `source` is the address that gave them; `refused` says why rows that it gave besides are no launches.
+    """
+
+    day: date
+    launches: list[Launch]
+    source: str
+    refused: list[str]
 
 
 class Archive:
@@ -164,8 +182,8 @@ class Archive:
         except (Missing, Damaged):
             return []
 
-    def read_day(self, day: date) -> tuple[list[Launch], list[str]]:
-        """The stored launches of a day, in order, and why rows that the library gave for it were refused.
+    def read_day(self, day: date) -> StoredLaunches:
+        """The launches of a day.
 
         Raises:
             Missing: the day has not been brought.
@@ -173,15 +191,17 @@ class Archive:
         """
         key = keys.launches_key(day)
         document = unseal(self.storage.read(key), key)
-        return [parse(row, key) for row in _of_day(day, document, key, "results")], document.get("refused", [])
+        rows = _of_day(day, document, key, "results")
+        launches = [parse(row, key) for row in rows]
+        return StoredLaunches(day, launches, document.get("source", ""), document.get("refused", []))
 
     def read_launches(self, day: date) -> list[Launch]:
         """The stored launches of a day, in order; raises what `read_day` does."""
-        return self.read_day(day)[0]
+        return self.read_day(day).launches
 
     def read_refused(self, day: date) -> list[str]:
         """Why rows that the library gave for a stored day were refused; raises what `read_day` does."""
-        return self.read_day(day)[1]
+        return self.read_day(day).refused
 
     def read_manifest(self, day: date) -> Manifest:
         """What the folder of a day holds.

@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import Literal, TypeVar
 
 from rocket_assets import storage as keys
-from rocket_assets.archive import Archive, Manifest
+from rocket_assets.archive import Archive, Manifest, StoredLaunches
 from rocket_assets.documents import unseal
 from rocket_assets.errors import Missing, RocketAssetsError
 from rocket_assets.images import FORMATS, Picture, inspect
@@ -119,18 +119,18 @@ class StoredDay:
         self._pictures = pictures or Pictures(archive.storage, "digests")
 
     @cached_property
-    def _read(self) -> tuple[list[Launch], list[str]]:
+    def _read(self) -> StoredLaunches:
         return self._archive.read_day(self.day)
 
     @property
     def launches(self) -> list[Launch]:
         """Its launches; raises what `Archive.read_day` does."""
-        return self._read[0] if self._launches is None else self._launches
+        return self._read.launches if self._launches is None else self._launches
 
     @property
     def refused(self) -> list[str]:
         """Why rows that the library gave for it were refused; raises what `Archive.read_day` does."""
-        return self._read[1]
+        return self._read.refused
 
     @cached_property
     def manifest(self) -> Manifest:

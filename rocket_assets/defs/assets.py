@@ -179,7 +179,7 @@ def launches(
                 context,
                 day.day,
                 data_version=data_version(day.launches),
-                metadata=metadata.of_launches(day, storage, changed=written.changed),
+                metadata={**metadata.of_launches(day, storage), **metadata.of_asking(day, changed=written.changed)},
             )
     except Unavailable as error:
         again = wait_for(context, error)
@@ -226,8 +226,8 @@ def launch_images(
             yield recorded(
                 context,
                 day.day,
-                data_version=f"{day.manifest.launches_version}-{day.manifest.data_version}",
-                metadata=metadata.of_images(day, day.manifest, image_library, storage),
+                data_version=day.manifest.record_version,
+                metadata={**metadata.of_images(day.manifest, image_library, storage), **metadata.of_fetching(day)},
             )
         elif day.error:
             errors[day.day] = day.error

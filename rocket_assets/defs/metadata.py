@@ -11,7 +11,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from rocket_assets import storage as keys
-from rocket_assets.archive import Manifest
+from rocket_assets.archive import Manifest, StoredLaunches
 from rocket_assets.bringing import ImageDay
 from rocket_assets.defs.environment import SETTINGS
 from rocket_assets.errors import RocketAssetsError
@@ -33,8 +33,8 @@ MAX_PREVIEWS = 6
 _LONGEST_NAME = 60
 
 
-def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mapping[str, dg.MetadataValue]:
-    """A day of launches."""
+def of_launches(day: LaunchDay | StoredLaunches, storage: Storage) -> Mapping[str, dg.MetadataValue]:
+    """A day of launches, as it is stored."""
     table = [
         dg.TableRecord(
             {
@@ -46,28 +46,29 @@ def of_launches(brought: LaunchDay, storage: Storage, *, changed: bool) -> Mappi
                 "pad": launch.pad or "",
             }
         )
-        for launch in brought.launches
+        for launch in day.launches
     ]
     return {
-        "launches": dg.MetadataValue.int(len(brought.launches)),
+        "launches": dg.MetadataValue.int(len(day.launches)),
         # Known to the month or the year only, and put on the last day of it.
-        "not_dated_to_the_day": dg.MetadataValue.int(sum(not launch.is_dated for launch in brought.launches)),
-        "rows_refused": dg.MetadataValue.int(len(brought.refused)),
-        "dagster/partition_row_count": dg.MetadataValue.int(len(brought.launches)),
-        "api_requests": dg.MetadataValue.int(brought.requests),
-        "changed": dg.MetadataValue.bool(changed),
+        "not_dated_to_the_day": dg.MetadataValue.int(sum(not launch.is_dated for launch in day.launches)),
+        "rows_refused": dg.MetadataValue.int(len(day.refused)),
+        "dagster/partition_row_count": dg.MetadataValue.int(len(day.launches)),
         **_table("table", table),
-        **_pages("at the Launch Library", brought.launches),
-        "gallery": place(storage, keys.gallery_page_key(brought.day)),
-        "path": dg.MetadataValue.path(storage.address(keys.launches_key(brought.day))),
-        "source": dg.MetadataValue.url(brought.source),
+        **_pages("at the Launch Library", day.launches),
+        "gallery": place(storage, keys.gallery_page_key(day.day)),
+        "path": dg.MetadataValue.path(storage.address(keys.launches_key(day.day))),
+        "source": dg.MetadataValue.url(day.source),
     }
 
 
-def of_images(
-    brought: ImageDay, manifest: Manifest, library: ImageLibrary, storage: Storage
-) -> Mapping[str, dg.MetadataValue]:
-    """The pictures of a day."""
+def of_asking(day: LaunchDay, *, changed: bool) -> Mapping[str, dg.MetadataValue]:
+    """What it took to bring the launches of a day, and whether anything new came of it."""
+    return {"api_requests": dg.MetadataValue.int(day.requests), "changed": dg.MetadataValue.bool(changed)}
+
+
+def of_images(manifest: Manifest, library: ImageLibrary, storage: Storage) -> Mapping[str, dg.MetadataValue]:
+    """The pictures of a day, as they are stored."""
     table = [
         dg.TableRecord(
             {
@@ -89,11 +90,17 @@ def of_images(
         "pictures": dg.MetadataValue.int(pictures),
         "refused": dg.MetadataValue.int(len(manifest.refused)),
         "dagster/partition_row_count": dg.MetadataValue.int(pictures),
-        "bytes_fetched": dg.MetadataValue.int(brought.bytes_fetched),
-        "bytes_kept": dg.MetadataValue.int(brought.bytes_kept),
         **_table("table", table),
-        "gallery": place(storage, keys.gallery_page_key(brought.day)),
-        "path": dg.MetadataValue.path(storage.address(keys.images_folder(brought.day))),
+        "gallery": place(storage, keys.gallery_page_key(manifest.day)),
+        "path": dg.MetadataValue.path(storage.address(keys.images_folder(manifest.day))),
+    }
+
+
+def of_fetching(day: ImageDay) -> Mapping[str, dg.MetadataValue]:
+    """What it took to bring the pictures of a day."""
+    return {
+        "bytes_fetched": dg.MetadataValue.int(day.bytes_fetched),
+        "bytes_kept": dg.MetadataValue.int(day.bytes_kept),
     }
 
 

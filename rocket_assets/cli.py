@@ -41,6 +41,8 @@ from rocket_assets.verification import Level, Problem, Remedy
 from rocket_assets.verification import verify as verified
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from rocket_assets.backfill import Backfill, Outcome
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -135,7 +137,7 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
     storage = Storage.named_by(settings)
     storage.ensure_writable()
     home = _use_dagster_home()
-    with records(home) as instance, _library(settings, home) as library:
+    with records(home) as instance, _library(settings, instance) as library:
         tally = Tally(ask=library.allowance)
         work = Backfill(instance, tally.add, tally.wait, tally.begin)
         wanted = {asset: work.missing(days, asset, storage) if only_missing else days for asset in brought}
@@ -168,9 +170,9 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         sys.exit(FAILED)
 
 
-def _library(settings: Settings, home: Path) -> LaunchLibrary:
+def _library(settings: Settings, instance: DagsterInstance) -> LaunchLibrary:
     """The API, to be asked how many requests it still takes, and not to be waited for."""
-    from rocket_assets.defs.resources import turn_in
+    from rocket_assets.defs.resources import turn_of
 
     return LaunchLibrary(
         settings.api_url,
@@ -178,7 +180,7 @@ def _library(settings: Settings, home: Path) -> LaunchLibrary:
         retries=0,
         timeout=Timeout(connect=_ASK_SECONDS, read=_ASK_SECONDS),
         limits=Limits(seconds=_ASK_SECONDS),
-        turn=turn_in(home, _ASK_SECONDS),
+        turn=turn_of(instance, _ASK_SECONDS),
     )
 
 

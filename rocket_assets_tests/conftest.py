@@ -6,11 +6,13 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 # Before anything of ours is imported: what the days are is read from the environment at import.
 _OF_THE_TESTS = (
@@ -28,6 +30,7 @@ from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, serving_s3
 from rocket_assets_tests.clouds import Azure, Google, serving_azure, serving_google
 from rocket_assets_tests.project import Project
+from rocket_assets_tests.servers import serving_postgres
 
 _LONGEST = (
     "test_daemon.py",
@@ -150,6 +153,29 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     # A folder of ours, because the one that Dagster would make is left to the garbage collector.
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path / "dagster")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """PostgreSQL on a free port, by its address."""
+    with serving_postgres() as address:
+        yield address
+
+
+@pytest.fixture
+def postgres(postgres_server: str, tmp_path: Path) -> Iterator[list[dg.DagsterInstance]]:
+    """Three Dagster homes, as on three machines, whose records are in one PostgreSQL."""
+    storage = {"storage": {"postgres": {"postgres_url": postgres_server}}}
+    with ExitStack() as stack:
+        instances = list[dg.DagsterInstance]()
+        for number in range(3):
+            home = tmp_path / f"home-{number}"
+            home.mkdir()
+            (home / "dagster.yaml").write_text(yaml.safe_dump(storage | {"telemetry": {"enabled": False}}))
+            instances.append(stack.enter_context(dg.DagsterInstance.from_config(str(home))))
+            assert not instances[-1].get_runs()
+        yield instances
+        instances[0].wipe()
 
 
 @pytest.fixture

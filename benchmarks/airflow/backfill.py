@@ -131,7 +131,7 @@ def _database(home: Path) -> Iterator[str]:
 @contextmanager
 def _asking(database: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
     """Asks the database, over one connection."""
-    import psycopg2  # pyright: ignore[reportMissingModuleSource] - it is installed beside Airflow only
+    import psycopg2
 
     connection = psycopg2.connect(database)
     connection.autocommit = True

@@ -50,7 +50,7 @@ GROUP = "spaceflight"
 """One for all: of several, the UI's graph shows no more than their names at first."""
 
 POOL = "launch_library"
-"""Has one slot, so that one run asks the API at a time; `resources` makes sure of it where SQLite does not."""
+"""Has one slot, so that one run asks the API at a time; `resources` makes sure of it where Dagster does not."""
 
 OWNERS = ["team:rocket-assets"]
 

@@ -7,7 +7,8 @@ moment came, or whether the daemon was running. Which partitions a backfill is b
 condition says.
 
 Most looks find that nothing has happened, and there can be 25,000 days. So a condition that finds nothing behind leaves
-that in its cursor, and as long as Dagster's log gets no event more, it reads no record again.
+that in its cursor, and as long as Dagster's log gets no event more, it reads no record again. An event that came just
+now does not count yet: PostgreSQL tells of it before it tells of its tags, in which its data version is.
 """
 
 from abc import abstractmethod
@@ -26,6 +27,9 @@ _COMMANDS_GAP = timedelta(seconds=15)
 
 _COMMANDS_RUN = timedelta(hours=1)
 """A run of it that has begun longer ago and has not ended is taken for one that was killed."""
+
+_SETTLED = timedelta(minutes=1)
+"""So long after an event was first seen, all that belongs to it has been recorded."""
 
 _MATERIALIZED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
@@ -66,10 +70,17 @@ class _Follows(dg.AutomationCondition[dg.AssetKey]):
         """The partitions of which that is true."""
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.candidate_subset)
+        now, newest = context.evaluation_time, f"{_newest_event(context)} {self.recipe}"
+        # By this clock alone: an event has the time of the machine that it comes from.
+        before, since, looked = [*(context.cursor or "").split("|"), "", ""][:3]
+        since = since if before == newest else now.isoformat()
         # Once an hour the records are read all the same: who deletes a run deletes its records, without an event.
-        nothing_behind = f"{context.evaluation_time:%Y-%m-%d %H} {_newest_event(context)} {self.recipe}"
-        found = None if context.cursor == nothing_behind else self.look(context)
-        return found or dg.AutomationResult(context, context.get_empty_subset(), cursor=nothing_behind)
+        this_hour = f"{now:%Y-%m-%d %H}"
+        is_known = before == newest and looked == this_hour
+        found = None if is_known else self.look(context)
+        is_settled = is_known or now - datetime.fromisoformat(since) >= _SETTLED
+        cursor = "|".join([newest, since, this_hour if is_settled else ""])
+        return found or dg.AutomationResult(context, context.get_empty_subset(), cursor=cursor)
 
     @abstractmethod
     def look(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey] | None:

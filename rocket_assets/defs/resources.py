@@ -13,6 +13,7 @@ import dagster as dg
 from filelock import FileLock
 
 from rocket_assets import storage as keys
+from rocket_assets.defs.instance import turn_in_database
 from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -22,6 +23,9 @@ from rocket_assets.settings import API_TOKEN, NOTIFY, Settings, notify_addresses
 from rocket_assets.storage import Storage
 
 _LOOK_SECONDS = 15.0
+
+# What a try may take besides its answer: addresses that do not answer, the last part of a body, the pause before it.
+_BESIDES_SECONDS = 60.0
 
 
 class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
@@ -51,24 +55,33 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
             retries=self.retries,
             backoff=self.backoff,
             limits=Limits(bytes=self.max_bytes, seconds=self.max_seconds),
-            turn=_turn(context) if self.in_turn else None,
+            turn=turn_of(context.instance, lasts=self._longest) if self.in_turn and context.instance else None,
         ) as library:
             yield library
 
+    @property
+    def _longest(self) -> float:
+        """Seconds that a request and its repetitions may take, with the pauses between them."""
+        return (self.retries + 1) * (self.max_seconds + _BESIDES_SECONDS)
 
-def _turn(context: dg.InitResourceContext) -> AbstractContextManager[object] | None:
-    """What one run of a Dagster home holds at a time.
 
-    The pool of the asset is to see to that, and on PostgreSQL it does. SQLite has no locks of rows: there Dagster gives
-    the one slot twice when two runs ask for it at the same moment, as runs do that have waited for the same throttle. A
-    lock of the file system holds on one machine, which is as far as SQLite goes, and ends with its process. Where it
-    cannot be written, Dagster does not keep its records either.
+def turn_of(
+    instance: dg.DagsterInstance, seconds: float = -1, *, lasts: float = 1800
+) -> AbstractContextManager[object] | None:
+    """What one client of a Dagster home holds at a time, or of all homes whose records are in the same PostgreSQL.
+
+    The pool of the asset is to see to that, but Dagster gives its one slot twice when two runs ask for it at the same
+    moment, as runs do that have waited for the same throttle. Elsewhere than in PostgreSQL a lock of the file system
+    holds on one machine, which is as far as SQLite goes, and ends with its process. Where it cannot be written, Dagster
+    does not keep its records either.
+
+    Who waits longer than so many seconds, if any are named, gets a TimeoutError. In PostgreSQL, a turn is taken away
+    from who hangs when it has lasted too long.
     """
-    return turn_in(Path(context.instance.root_directory)) if context.instance else None
+    return turn_in_database(instance, seconds, lasts=lasts) or _turn_in(Path(instance.root_directory), seconds)
 
 
-def turn_in(home: Path, seconds: float = -1) -> AbstractContextManager[object] | None:
-    """What one client of a Dagster home holds at a time; who waits longer than so many seconds gets a TimeoutError."""
+def _turn_in(home: Path, seconds: float) -> AbstractContextManager[object] | None:
     lock = home / "launch_library.lock"
     refuses = [place for place in (lock, home) if place.exists() and not os.access(place, os.W_OK)]
     return None if refuses else FileLock(lock, timeout=seconds)

@@ -19,7 +19,7 @@ import pytest
 # Only Dagster's UI makes backfills, and needs two servers for it.
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event, text
 
 from rocket_assets.defs.conditions import DaysMovedOn, LaunchesMovedOn
 from rocket_assets.defs.partitions import days, months
@@ -697,7 +697,10 @@ def test_an_index_that_could_not_be_made_rests_for_six_hours_or_until_a_month_co
 
 @pytest.mark.parametrize("asset", [IMAGES, GALLERY, TABLE, INDEX], ids=lambda asset: asset.to_user_string())
 def test_while_nothing_happens_no_record_is_read_again(project: Project, asset: dg.AssetKey) -> None:
-    """There are 25,000 days, and it is looked every twenty or thirty seconds."""
+    """There are 25,000 days, and it is looked every twenty or thirty seconds.
+
+    After something has happened it is looked once more, when all that belongs to it is there.
+    """
     project.bring_both("2024-12-04", "2024-12-05")
     made(project, GALLERY, "2024-12-01")
     made(project, TABLE, "2024-12-01")
@@ -705,15 +708,31 @@ def test_while_nothing_happens_no_record_is_read_again(project: Project, asset: 
     now = datetime(2024, 12, 6, 12, tzinfo=UTC)
     reads = list[int]()
     last = None
-    for _ in range(3):
+    for minutes in (0, 1, 2, 3):
         with questions() as asked:
             last = dg.evaluate_automation_conditions(
                 project.definitions,
                 project.instance,
                 asset_selection=dg.AssetSelection.assets(asset),
-                evaluation_time=now,
+                evaluation_time=now + timedelta(minutes=minutes),
                 cursor=last.cursor if last else None,
             )
         reads.append(sum("asset_event_tags" in question for question in asked))
-    assert reads[0] > 0
-    assert reads[1:] == [0, 0]
+    assert reads[0] == reads[1] > 0
+    assert reads[2:] == [0, 0]
+
+
+def test_a_day_whose_record_comes_in_two_parts_is_not_missed_between_them(
+    sample_library: LibraryServer, storage: Storage, postgres: list[dg.DagsterInstance], postgres_server: str
+) -> None:
+    """PostgreSQL tells of an event before it tells of its tags, in which the version of the day is."""
+    project, day = Project(sample_library.url, storage, postgres[0]), "2024-12-05"
+    record = dg.AssetMaterialization(LAUNCHES, partition=day, tags={"dagster/data_version": "1"})
+    with create_engine(postgres_server).connect() as connection, ThreadPoolExecutor() as threads:
+        connection.execute(text("LOCK TABLE asset_event_tags IN SHARE MODE"))
+        recording = threads.submit(postgres[1].report_runless_asset_event, record)
+        eventually(lambda: bool(project.records("launches")))
+        assert requested(project) == set()
+        connection.rollback()
+        recording.result(30)
+    assert requested(project) == {day}

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import dagster as dg
@@ -13,7 +21,7 @@ import pytest
 import yaml
 
 from rocket_assets.definitions import definitions
-from rocket_assets.defs.instance import LOOKS, CheckedRunLauncher, TickLogManager
+from rocket_assets.defs.instance import LOOKS, CheckedRunLauncher, TickLogManager, turn_in_database
 from rocket_assets.settings import Settings
 from rocket_assets_tests.project import tree
 
@@ -88,6 +96,103 @@ def test_a_run_whose_code_server_is_gone_is_dead(kept: dg.DagsterInstance, tmp_p
 
 def test_a_run_that_a_command_started_in_its_own_process_is_left_to_it(kept: dg.DagsterInstance) -> None:
     assert kept.run_launcher.check_run_worker_health(started(kept, {})).status.value == "RUNNING"
+
+
+def test_a_turn_ends_with_the_process_that_has_it(postgres: list[dg.DagsterInstance]) -> None:
+    mine, yours, theirs = postgres
+    turn, theirs_to_have, impatient = (
+        turn_in_database(mine),
+        turn_in_database(theirs),
+        turn_in_database(theirs, seconds=0.2),
+    )
+    assert turn
+    assert impatient
+    assert theirs_to_have
+    with holding_turn(yours) as process, ThreadPoolExecutor() as pool:
+        begun, waits = time.monotonic(), pool.submit(turn.__enter__)
+        with pytest.raises(TimeoutError):
+            waits.result(0.5)
+        with pytest.raises(TimeoutError, match="Another has had the turn"), impatient:
+            pytest.fail("It was given to two.")
+        process.kill()
+        waits.result(20)
+    turn.__exit__(None, None, None)
+    with theirs_to_have:
+        assert time.monotonic() - begun < 30
+
+
+def test_a_turn_is_taken_away_from_a_process_that_hangs_which_says_so_when_it_goes_on(
+    postgres: list[dg.DagsterInstance], caplog: pytest.LogCaptureFixture
+) -> None:
+    mine, yours, _ = postgres
+    turn = turn_in_database(mine, 30, patience=0.5)
+    assert turn
+    with holding_turn(yours, lasts=2) as process:
+        process.send_signal(signal.SIGSTOP)
+        with turn, caplog.at_level(logging.INFO):
+            process.send_signal(signal.SIGCONT)
+            said = process.communicate("go on\n", timeout=60)[1]
+        assert process.returncode == 0
+    assert "another may have asked meanwhile" in said
+    assert [message for message in caplog.messages if "still waiting" in message] == [
+        "Another has had the turn to ask the Launch Library for 1 seconds; still waiting."
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="connections are looked at as Linux shows them")
+def test_the_server_asks_a_silent_machine_that_has_the_turn_within_half_a_minute_whether_it_is_there(
+    postgres: list[dg.DagsterInstance], postgres_server: str
+) -> None:
+    turn = turn_in_database(postgres[0])
+    assert turn
+    with turn:
+        time.sleep(1)
+        assert min(asked_in(urlsplit(postgres_server).port or 0)) <= 30
+
+
+def asked_in(port: int) -> list[float]:
+    """Seconds until a server on a port asks each machine that is connected with it whether it is there."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    timers = [timer for _, local, *_, timer in (line[:6] for line in lines) if int(local.partition(":")[2], 16) == port]
+    return [int(when, 16) / 100 for kind, when in (timer.split(":") for timer in timers) if kind == "02"]
+
+
+def test_a_turn_that_was_given_back_is_free_though_its_connection_stays(postgres: list[dg.DagsterInstance]) -> None:
+    """As it does behind a pooler."""
+    mine, yours, _ = postgres
+    mine.event_log_storage.optimize_for_webserver(statement_timeout=5000, pool_recycle=-1, max_overflow=20)
+    given, wanted = turn_in_database(mine), turn_in_database(yours, 2)
+    assert given
+    assert wanted
+    with given:
+        pass
+    with wanted:
+        pass
+
+
+def test_where_records_are_in_no_postgresql_it_says_nothing(kept: dg.DagsterInstance) -> None:
+    assert turn_in_database(kept) is None
+
+
+@contextmanager
+def holding_turn(instance: dg.DagsterInstance, **options: float) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the turn, until it reads a line."""
+    code = f"""
+import dagster as dg
+from rocket_assets.defs.instance import turn_in_database
+home, options = {instance.root_directory!r}, {options!r}
+with dg.DagsterInstance.from_config(home) as instance, turn_in_database(instance, **options):
+    print("has it", flush=True)
+    input()
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "has it\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def started(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.DagsterRun:

@@ -24,16 +24,21 @@ def definitions(settings: Settings, clock: Callable[[], datetime] = utc_now) -> 
 
     The days, and how the gallery is made of them, are those of the environment that it was imported in.
 
-    The clock is that of the sensors, and of the checks of today; inside an asset there is none.
+    The clock is that of the sensors, of the checks of today and of what is forgotten; inside an asset there is none.
     """
+    forget_old_runs = jobs.forget_old_runs(settings, clock)
     return dg.Definitions(
         assets=_with_their_source(
             *(assets.library, assets.launches, assets.launch_images, assets.whole_archive),
             *(assets.launch_gallery, assets.launch_table, assets.gallery_index),
         ),
         asset_checks=[checks.stored_days_are_whole, today_is_fresh(settings, clock, assets.GALLERY_RECIPE)],
-        jobs=[jobs.bring_launches, jobs.verify_stored_days],
-        schedules=[schedules.launches_around_today(settings), schedules.stored_days_each_night()],
+        jobs=[jobs.bring_launches, jobs.verify_stored_days, forget_old_runs],
+        schedules=[
+            schedules.launches_around_today(settings),
+            schedules.stored_days_each_night(),
+            schedules.old_runs_each_week(forget_old_runs, settings),
+        ],
         sensors=[
             sensors.launch_library_changes(settings, clock),
             sensors.launch_images_follow(),

@@ -57,6 +57,11 @@ POLL_SECONDS = Setting(
     "600",
     "seconds between two looks at what has changed; each is one request",
 )
+RUNS_DAYS = Setting(
+    "ROCKET_ASSETS_RUNS_DAYS",
+    "90",
+    "days after which Dagster forgets a run of which nothing stands any more",
+)
 NOTIFY = Setting(
     "ROCKET_ASSETS_NOTIFY",
     "",
@@ -95,6 +100,7 @@ ALL = (
     END_DATE,
     DAYS_AHEAD,
     POLL_SECONDS,
+    RUNS_DAYS,
     NOTIFY,
     GALLERY_LICENCES,
     MAX_BYTES,
@@ -118,6 +124,7 @@ class Settings:
     end_date: date | None
     days_ahead: int
     poll_seconds: int
+    runs_days: int
     notify: tuple[str, ...] = field(repr=False)
     gallery_licences: tuple[str, ...]
     max_bytes: int
@@ -147,6 +154,7 @@ class Settings:
             end_date=_date(END_DATE, given(END_DATE)) if given(END_DATE) else None,
             days_ahead=_whole_number(DAYS_AHEAD, given(DAYS_AHEAD)),
             poll_seconds=_whole_number(POLL_SECONDS, given(POLL_SECONDS), least=5, most=99_999),
+            runs_days=_whole_number(RUNS_DAYS, given(RUNS_DAYS), least=7),
             notify=notify_addresses(given(NOTIFY)),
             gallery_licences=_licences(given(GALLERY_LICENCES)),
             max_bytes=_whole_number(MAX_BYTES, given(MAX_BYTES), least=1_000_000, most=1_000_000_000),

@@ -31,6 +31,7 @@ FLOORS = (
         "rocket_assets.defs.conditions",
         "rocket_assets.defs.metadata",
         "rocket_assets.defs.resources",
+        "rocket_assets.defs.retention",
     ),
     ("rocket_assets.defs.partitions", "rocket_assets.defs.runs", "rocket_assets.defs.instance"),
     ("rocket_assets.defs.environment",),

@@ -35,8 +35,10 @@ COMMAND = "rocket_assets/command"
 COMMANDS_DAYS = "rocket_assets/command_days"
 """The tag that says which days the command is bringing just now, as first..last."""
 
-_FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
+FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+"""How a run stands that has come to its end."""
+
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 """How a run may stand that has not come to its end."""
 
 # A wait is at most an hour, and a step asks for a few pages only: more waits than this mean that something is wrong.

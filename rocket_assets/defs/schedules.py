@@ -1,4 +1,7 @@
-"""What happens by the clock: each day the launches of the days around today, each night a look at what is stored."""
+"""What happens by the clock.
+
+Each day the launches of the days around today, each night a look at what is stored, each week tidying up.
+"""
 
 from datetime import timedelta
 
@@ -68,3 +71,22 @@ def stored_days_each_night() -> dg.ScheduleDefinition:
         )
 
     return stored_days_each_night
+
+
+def old_runs_each_week(job: dg.JobDefinition, settings: Settings) -> dg.ScheduleDefinition:
+    """Has runs forgotten of which nothing stands."""
+
+    @dg.schedule(
+        job=job,
+        cron_schedule="10 3 * * 0",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Each Sunday at 03:10 UTC: deletes the records of runs that ended more than "
+        f"{settings.runs_days} days ago, and of which nothing is the newest record of its day, its month or its check. "
+        "Off: the switch beside its name; then all are kept.",
+    )
+    def old_runs_each_week(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        week = context.scheduled_execution_time.date().isoformat()
+        return dg.RunRequest(run_key=week, tags={BECAUSE: "Each week.", "dagster/priority": "-1"})
+
+    return old_runs_each_week

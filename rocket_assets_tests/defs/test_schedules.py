@@ -92,3 +92,15 @@ def test_the_look_at_what_is_stored_is_on_from_the_start_and_comes_after_what_is
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("40 2 * * *", "UTC")
     assert "In 64 such nights" in (schedule.description or "")
     assert int(at_night(AT_NIGHT).tags["dagster/priority"]) < 0
+
+
+def test_each_week_old_runs_are_forgotten() -> None:
+    schedule = definitions(Settings.read({"ROCKET_ASSETS_RUNS_DAYS": "30"})).resolve_schedule_def("old_runs_each_week")
+    sunday = datetime(2024, 12, 8, 3, 10, tzinfo=UTC)
+    given = schedule(dg.build_schedule_context(scheduled_execution_time=sunday))
+    assert isinstance(given, dg.RunRequest)
+    assert (given.run_key, given.tags[BECAUSE]) == ("2024-12-08", "Each week.")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("10 3 * * 0", "UTC")
+    assert "more than 30 days ago" in (schedule.description or "")
+    assert schedule.job.name == "forget_old_runs"

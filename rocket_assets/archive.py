@@ -182,6 +182,18 @@ class Archive:
         except (Missing, Damaged):
             return []
 
+    def list_days(self) -> tuple[set[date], set[date]]:
+        """The days of which the launches are stored, and those of which the pictures are."""
+        listed = (self.storage.list(prefix) for prefix in (keys.LAUNCHES, keys.IMAGES))
+        found = [(stored.key, keys.day_of(stored.key)) for each in listed for stored in each]
+        launches, pictures = set[date](), set[date]()
+        for key, day in found:
+            if day and key == keys.launches_key(day):
+                launches.add(day)
+            elif day and key == keys.manifest_key(day):
+                pictures.add(day)
+        return launches, pictures
+
     def read_day(self, day: date) -> StoredLaunches:
         """The launches of a day.
 

@@ -42,7 +42,7 @@ from rocket_assets.defs.assets import (
 from rocket_assets.defs.conditions import index_is_behind, months_behind
 from rocket_assets.defs.partitions import months
 from rocket_assets.defs.runs import COMMAND, COMMANDS_DAYS, RETRY_AFTER, RETRYABLE, WAITS_OUTSIDE, tags_for_range
-from rocket_assets.errors import StorageFailed
+from rocket_assets.errors import StorageFailed, WrongSetting
 from rocket_assets.gallery.summaries import read_summaries
 from rocket_assets.launches import days_between
 from rocket_assets.months import last_day, month_of, next_month
@@ -122,26 +122,48 @@ def records(home: Path) -> Iterator[dg.DagsterInstance]:
 
     Raises:
         StorageFailed: they cannot be written or read.
+        WrongSetting: the home's dagster.yaml does not fit.
     """
     try:
         with _made(home) as instance:
             yield instance
-    except SQLAlchemyError as error:
-        reason = error.orig if isinstance(error, DBAPIError) else error
+    except Exception as error:
+        if (reason := _reason_of_database(error)) is None:
+            raise
         raise StorageFailed(
-            f"Dagster could not keep its records in {home}: {reason}. Is there room, and may we write there?"
+            f"Dagster could not keep its records in {home}: {reason}. Is there room, may we write there, and does the "
+            "database answer that its dagster.yaml names, if it names one?"
         ) from error
+
+
+def _reason_of_database(error: BaseException | None) -> str | None:
+    """What a database has said that raised this error, or caused it; None where that was none."""
+    while error and not isinstance(error, SQLAlchemyError):
+        error = error.__cause__
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return said and " ".join(str(said).split()).rstrip(".")
 
 
 def _made(home: Path) -> dg.DagsterInstance:
     # Dagster makes each of its databases when it first needs it, and fails where two processes do so at once. Who may
     # not write in the home keeps records elsewhere.
     with FileLock(home / "databases.lock") if os.access(home, os.W_OK) else nullcontext():
-        instance = dg.DagsterInstance.get()
+        instance = _configured(home)
         instance.get_runs(limit=1)
         instance.all_instigator_state()
         instance.fetch_materializations(dg.AssetKey("launches"), limit=1)
     return instance
+
+
+def _configured(home: Path) -> dg.DagsterInstance:
+    try:
+        return dg.DagsterInstance.get()
+    except Exception as error:
+        if _reason_of_database(error):
+            raise
+        # A variable that is not set, a line that Dagster does not know, a package that is not installed.
+        reason = " ".join(str(error).split())
+        raise WrongSetting(f"Dagster cannot be set up as {home / 'dagster.yaml'} says: {reason}") from error
 
 
 class Backfill:

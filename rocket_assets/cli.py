@@ -1,4 +1,4 @@
-"""The few commands that Dagster has no word for: backfill, verify, gallery, settings, sample-library.
+"""The few commands that Dagster has no word for: backfill, verify, rebuild, gallery, settings, sample-library.
 
 Here options become arguments, and outcomes become sentences and exit codes. Dagster is imported by the one command that
 needs it, so that the others start at once.
@@ -10,13 +10,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from functools import wraps
 from importlib import resources
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from urllib.request import urlopen
 
@@ -27,6 +29,7 @@ from rich.console import Console
 from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
+from rocket_assets.estimate import in_words
 from rocket_assets.gallery.server import WHAT_MAKES_IT, GalleryServer
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import days_between
@@ -149,7 +152,9 @@ def backfill(start: date, end: date, assets: str, only_missing: bool) -> None:
         # Days that stood before this are not missing, however much they are to be brought again.
         are_missing = all(set(work.missing(left, asset, storage)) >= set(left) for asset in brought[-1:])
         views = (
-            None if outcome.interrupted else _make(work, tally, made, days, storage, outcome if only_missing else None)
+            None
+            if outcome.interrupted
+            else _make(work, tally, made, days, storage, came=open_days if only_missing else None)
         )
     if any(wanted.values()):
         _report(outcome, tally, Archive(storage))
@@ -200,12 +205,18 @@ def _names(assets: str) -> set[str]:
 
 
 def _make(
-    work: Backfill, tally: Tally, assets: Sequence[str], days: Sequence[date], storage: Storage, came: Outcome | None
+    work: Backfill,
+    tally: Tally,
+    assets: Sequence[str],
+    days: Sequence[date],
+    storage: Storage,
+    *,
+    came: Collection[date] | None,
 ) -> Outcome:
-    """Make the months of these days and the index of the gallery; or, when days came that were missing, what is."""
+    """Make the months of these days and the index of the gallery; or, where some of the days came, what is missing."""
     wanted = {asset: work.months(days) for asset in assets}
-    if came:
-        again = set(work.months(day for brought in came.wanted.values() for day in brought))
+    if came is not None:
+        again = set(work.months(came))
         wanted = {
             asset: sorted(again.union(work.missing_months(months, asset, storage)).intersection(months))
             for asset, months in wanted.items()
@@ -339,6 +350,84 @@ def _make_again(home: Path, days: Collection[date]) -> Outcome:
         wanted = {asset: work.made_months(days, asset) for asset in MONTHLY}
         with tally.show_months(wanted):
             return work.make(wanted, index=bool(wanted["launch_gallery"]))
+
+
+@main.command()
+@click.argument("start", type=Day(), required=False)
+@click.argument("end", type=Day(), required=False)
+@explained
+def rebuild(start: date | None, end: date | None) -> None:
+    """Tell Dagster which days the storage holds, from START to END, or all of them, and make their months of them.
+
+    For a Dagster home that is new, or older than the storage. Asks neither the API nor anybody for a picture, and
+    changes no day. What is on record as it is stored is left alone, so that the same command goes on where it was
+    stopped.
+
+    Exit code 0: all that is stored of these days is on record, but for days that the settings leave out. 1: some could
+    not be read, and are named. 2: wrong use. 130: Ctrl-C.
+    """
+    if start and not end:
+        raise click.UsageError("Name both START and END, or neither.")
+    asked = set(_days(start, end)) if start and end else None
+    archive = Archive(Storage.named_by(Settings.read(os.environ), create=False))
+
+    from rocket_assets.backfill import MONTHLY, Backfill, records
+    from rocket_assets.defs.partitions import days as partitions
+
+    stored = [days & asked if asked else days for days in archive.list_days()]
+    there = {day for day in set().union(*stored) if partitions.has_partition_key(day.isoformat())}
+    if not any(stored):
+        where = f"{archive.storage.uri} holds no day{f' from {start} to {end}' if asked else ''}"
+        _stop(FAILED, f"{where}. Is ROCKET_ASSETS_STORAGE right?")
+    home = _use_dagster_home()
+    with records(home) as instance:
+        problems = _record_days(instance, archive, *(days & there for days in stored))
+        tally = Tally()
+        work = Backfill(instance, tally.add, tally.wait, tally.begin)
+        views = _make(work, tally, MONTHLY, sorted(there), archive.storage, came=())
+    _report_views(views, archive.storage)
+    _list(
+        f"{START_DATE.name} and {END_DATE.name} leave these days out:",
+        [str(day) for day in sorted(set().union(*stored) - there)],
+    )
+    _list("Of these days only the launches are stored; their pictures are to follow:", _without(stored, there))
+    _list(f"{count(len(problems), 'file')} could not be recorded:", problems)
+    if problems:
+        click.echo(f"To mend them: {_called()} verify --level full --repair", err=True)
+    if views.interrupted:
+        sys.exit(INTERRUPTED)
+    if problems or views.failures:
+        sys.exit(FAILED)
+
+
+def _without(stored: Sequence[Set[date]], among: Set[date]) -> list[str]:
+    with_launches, with_pictures = stored
+    return [str(day) for day in sorted((with_launches - with_pictures) & among)]
+
+
+def _record_days(
+    instance: DagsterInstance, archive: Archive, with_launches: Set[date], with_pictures: Set[date]
+) -> list[str]:
+    """Record what is stored, and say how much that was; what could not be is given back, in sentences."""
+    from rocket_assets.rebuild import rebuild
+
+    told, problems, began = Counter[str](), list[str](), monotonic()
+    total = len(with_launches | with_pictures)
+
+    def came() -> list[str]:
+        return [f"{told['launches']:,} of launches and {told['launch_images']:,} of pictures are new to Dagster"]
+
+    def left() -> str:
+        seconds = (monotonic() - began) / max(1, told["days"]) * (total - told["days"])
+        return f"{in_words(seconds)} left" if told["days"] else ""
+
+    with Progress(Console(stderr=True), total, "days", came=came, left=left) as progress:
+        for found in rebuild(instance, archive, with_launches, with_pictures):
+            told.update(["days", *found.recorded])
+            problems += found.problems
+            progress.advance()
+    click.echo(f"{count(total, 'day')} stored: {came()[0]}.")
+    return problems
 
 
 @main.command()

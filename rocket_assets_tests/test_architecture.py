@@ -21,7 +21,7 @@ MODULES = {
 # From the top down: a module imports from its own floor, or from one below it.
 FLOORS = (
     ("rocket_assets.cli",),
-    ("rocket_assets.backfill",),
+    ("rocket_assets.backfill", "rocket_assets.rebuild"),
     ("rocket_assets.definitions",),
     ("rocket_assets.defs.schedules", "rocket_assets.defs.sensors"),
     ("rocket_assets.defs.jobs",),
@@ -50,7 +50,7 @@ FLOORS = (
     ("rocket_assets.documents", "rocket_assets.settings", "rocket_assets.precision"),
     ("rocket_assets.errors",),
 )
-ABOVE_THE_LINE = {"rocket_assets.cli", "rocket_assets.backfill", "rocket_assets.definitions"}
+ABOVE_THE_LINE = {"rocket_assets.cli", "rocket_assets.backfill", "rocket_assets.rebuild", "rocket_assets.definitions"}
 PRIVATE = "rocket_assets.defs.instance"
 EMPTY = {"rocket_assets", "rocket_assets.defs", "rocket_assets.gallery", "rocket_assets.sample_library"}
 FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}

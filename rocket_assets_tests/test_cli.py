@@ -22,7 +22,7 @@ import requests
 
 from rocket_assets.archive import Archive
 from rocket_assets.sample_library.server import LibraryServer
-from rocket_assets.settings import ALL, API_TOKEN, API_URL, DAYS_AHEAD, NOTIFY
+from rocket_assets.settings import ALL, API_TOKEN, API_URL, DAYS_AHEAD, END_DATE, NOTIFY, START_DATE
 from rocket_assets.storage import Storage, images_folder
 from rocket_assets_tests.bucket import S3
 from rocket_assets_tests.project import tree
@@ -590,6 +590,84 @@ def test_days_that_the_settings_leave_out_are_named_and_not_brought(command: Com
     assert "ROCKET_ASSETS_START_DATE and ROCKET_ASSETS_END_DATE leave these days out:\n  2024-12-03\n" in done.stderr
     del stored["launches/2024/2024-12-03.json"]
     assert tree(tmp_path / "data") == stored
+
+
+@pytest.mark.usefixtures("brought")
+def test_a_new_dagster_home_learns_what_the_storage_holds_and_nobody_is_asked(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".dagster").rename(tmp_path / "lost")
+    before = tree(tmp_path / "data")
+    nobody = {"ROCKET_ASSETS_API_URL": "http://127.0.0.1:9/2.3.0/"}
+    done = command("rebuild", **nobody)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3 days stored: 3 of launches and 3 of pictures are new to Dagster.")
+    assert "(1 month made)" in done.stdout
+    assert tree(tmp_path / "data") == before
+    missing = command("backfill", *THREE_DAYS, "--only-missing", **nobody)
+    assert "Nothing is missing" in missing.stdout
+    assert command("rebuild").stdout == "3 days stored: 0 of launches and 0 of pictures are new to Dagster.\n"
+
+
+@pytest.mark.usefixtures("brought")
+def test_what_cannot_be_recorded_is_named_with_what_mends_it(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data/launches/2024/2024-12-04.json").write_bytes(b"{}\n")
+    done = command("rebuild", **{START_DATE.name: "2024-12-04"})
+    assert done.returncode == 1
+    assert f"{START_DATE.name} and {END_DATE.name} leave these days out:\n  2024-12-03\n" in done.stderr
+    assert "1 file could not be recorded:\n  launches 2024-12-04: " in done.stderr
+    assert "verify --level full --repair" in done.stderr
+
+
+@pytest.mark.usefixtures("brought")
+def test_a_rebuild_can_be_limited_to_some_days(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".dagster").rename(tmp_path / "lost")
+    assert command("rebuild", "2024-12-04", "2024-12-04").stdout.startswith("1 day stored: 1 of launches")
+    assert command("rebuild", "2024-12-04").returncode == 2
+    none = command("rebuild", "2020-01-01", "2020-01-02")
+    assert none.returncode == 1
+    assert "holds no day from 2020-01-01 to 2020-01-02." in none.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("brought")
+def test_a_database_that_does_not_answer_is_said_and_its_password_is_not(command: Command, tmp_path: Path) -> None:
+    (home := tmp_path / "home").mkdir()
+    address = "postgresql+psycopg2://dagster:sesame-4711@127.0.0.1:9/dagster"
+    (home / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{address}'}}}}\n")
+    done = command("rebuild", DAGSTER_HOME=str(home))
+    assert done.returncode == 1
+    assert f"Error: Dagster could not keep its records in {home}: " in done.stderr
+    assert "Connection refused" in done.stderr
+    assert "does the database answer that its dagster.yaml names" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "sesame" not in done.stderr
+
+
+@pytest.mark.usefixtures("brought")
+@pytest.mark.parametrize("line", ["storage: {postgres: {postgres_url: {env: NOT_SET}}}", "no_such_part: {}"])
+def test_a_dagster_yaml_that_does_not_fit_is_said_in_a_sentence(command: Command, tmp_path: Path, line: str) -> None:
+    (home := tmp_path / "home").mkdir()
+    (home / "dagster.yaml").write_text(f"{line}\n")
+    done = command("rebuild", DAGSTER_HOME=str(home))
+    assert done.returncode == 2
+    assert f"Error: Dagster cannot be set up as {home}/dagster.yaml says: " in done.stderr
+    assert "NOT_SET" in done.stderr or "no_such_part" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("brought")
+def test_days_without_pictures_are_named_for_they_are_to_follow(command: Command, tmp_path: Path) -> None:
+    (tmp_path / ".dagster").rename(tmp_path / "lost")
+    (tmp_path / "data/images/2024/2024-12-04/manifest.json").unlink()
+    done = command("rebuild")
+    assert done.stdout.startswith("3 days stored: 3 of launches and 2 of pictures are new to Dagster.")
+    assert "only the launches are stored; their pictures are to follow:\n  2024-12-04\n" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_storage_that_is_not_there_is_not_made_by_a_rebuild(command: Command, tmp_path: Path) -> None:
+    done = command("rebuild")
+    assert done.returncode == 1
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.usefixtures("brought")

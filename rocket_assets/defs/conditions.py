@@ -310,8 +310,8 @@ def versions_of_months(
     days_of = {month: dict[str, list[str]]() for month in months or ()}
     firsts = [date.fromisoformat(month) for month in months or ()]
     days = [str(day) for first in firsts for day in days_between(first, last_day(first))] if months else None
-    pictures = _versions(instance, images, days)
-    for day, version in _versions(instance, launches, days).items():
+    pictures = recorded_versions(instance, images, days)
+    for day, version in recorded_versions(instance, launches, days).items():
         days_of.setdefault(month_of(day), {})[day] = [version, pictures.get(day, "")]
     return {month: digest({"recipe": recipe, "days": days})[:16] for month, days in days_of.items()}
 
@@ -326,7 +326,7 @@ def months_behind(
 ) -> set[str]:
     """The months, or those of these, that were not made for the days that they have now, or not at all."""
     wanted = versions_of_months(instance, launches, images, recipe, months)
-    had = _versions(instance, key, months)
+    had = recorded_versions(instance, key, months)
     return {month for month, version in wanted.items() if not had.get(month, "").startswith(f"{version}-")}
 
 
@@ -334,24 +334,24 @@ def index_is_behind(instance: dg.DagsterInstance, upstream: dg.AssetKey, key: dg
     """Whether the index was not made for the months that there are now; without a month, there is none to make."""
     made = instance.get_latest_materialization_event(key)
     had = (made.asset_materialization.tags or {}) if made and made.asset_materialization else {}
-    versions = _versions(instance, upstream)
+    versions = recorded_versions(instance, upstream)
     return bool(versions) and not had.get(DATA_VERSION, "").startswith(f"{digest(versions)[:16]}-")
 
 
 def version_of_all(instance: dg.DagsterInstance, upstream: dg.AssetKey) -> str:
     """What the index is to be made for now, as a digest: the versions of all months."""
-    return digest(_versions(instance, upstream))[:16]
+    return digest(recorded_versions(instance, upstream))[:16]
 
 
 def days_behind(
     instance: dg.DagsterInstance, launches: dg.AssetKey, images: dg.AssetKey, days: Sequence[str] | None = None
 ) -> set[str]:
     """The days whose pictures were not brought for the launches that they have now, or not at all."""
-    wanted, had = _versions(instance, launches, days), _versions(instance, images, days)
+    wanted, had = recorded_versions(instance, launches, days), recorded_versions(instance, images, days)
     return {day for day, version in wanted.items() if not had.get(day, "").startswith(f"{version}-")}
 
 
-def _versions(
+def recorded_versions(
     instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None = None
 ) -> dict[str, str]:
     """The data version of each partition, or of each of these, that has been recorded."""

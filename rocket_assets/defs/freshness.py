@@ -17,7 +17,7 @@ import dagster as dg
 
 from rocket_assets.defs.conditions import SOON, days_behind, index_is_behind, months_behind
 from rocket_assets.defs.partitions import bounds
-from rocket_assets.defs.runs import DATA_VERSION
+from rocket_assets.defs.runs import DATA_VERSION, FOUND
 from rocket_assets.launches import days_between
 from rocket_assets.months import last_day, month_of
 from rocket_assets.settings import Settings
@@ -94,10 +94,13 @@ class Today:
 
     def launches_are_old(self) -> str | None:
         """Why the launches of today are not fresh."""
-        records = self._records(LAUNCHES, [self.day], limit=1)
+        records = self._records(LAUNCHES, [self.day])
         if not records:
             return f"The launches of {self.day} have not been brought. {_cure(self.day)}"
-        brought = _moment(records[0])
+        runs = [record for record in records if not _is_found(record)]
+        if not runs:
+            return f"The storage held the launches of {self.day}; when they came is not known. {_cure(self.day)}"
+        brought = _moment(runs[0])
         late = f"The launches of {self.day} were brought at {_said(brought)}. {_cure(self.day)}"
         return late if self.now - brought > LATELY else None
 
@@ -173,6 +176,11 @@ def _moment(record: dg.EventLogRecord) -> datetime:
 def _version(record: dg.EventLogRecord) -> str | None:
     recorded = record.asset_materialization
     return (recorded.tags or {}).get(DATA_VERSION) if recorded else None
+
+
+def _is_found(record: dg.EventLogRecord) -> bool:
+    recorded = record.asset_materialization
+    return bool(recorded) and FOUND in (recorded.tags or {})
 
 
 def _cure(day: date) -> str:

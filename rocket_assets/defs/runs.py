@@ -26,6 +26,9 @@ WAITS_OUTSIDE = "rocket_assets/waits_outside"
 DATA_VERSION = "dagster/data_version"
 """The tag of a record that says what the day holds; it changes when that does."""
 
+FOUND = "rocket_assets/found_in_storage"
+"""The tag of a record that no run has made: the storage held the day already, and when it was brought is not known."""
+
 BECAUSE = "rocket_assets/because"
 """The tag of a run that nobody started by hand: why it was started."""
 

@@ -16,6 +16,7 @@ import pytest
 from rocket_assets.definitions import definitions
 from rocket_assets.defs.conditions import SOON, version_of_all, versions_of_months
 from rocket_assets.defs.freshness import NAMES, Today, today_is_fresh
+from rocket_assets.defs.runs import DATA_VERSION, FOUND
 from rocket_assets.settings import Settings
 
 AROUND = [(datetime.now(UTC) + timedelta(days=number)).date() for number in range(-2, 5)]
@@ -73,6 +74,24 @@ def test_what_has_just_been_brought_is_fresh(fresh: dg.DagsterInstance) -> None:
 
 def test_without_a_record_nothing_is_fresh(instance: dg.DagsterInstance) -> None:
     assert stale(instance) == [True, True, True]
+
+
+def test_what_was_found_in_the_storage_is_not_taken_for_brought_just_now(instance: dg.DagsterInstance) -> None:
+    """It may be of last week. What a run brings after that is fresh, and stays so when it is found once more."""
+    found = {day.isoformat(): {DATA_VERSION: "1", FOUND: "true"} for day in AROUND}
+
+    def find() -> None:
+        for day, tags in found.items():
+            instance.report_runless_asset_event(dg.AssetMaterialization("launches", partition=day, tags=tags))
+
+    find()
+    bring(instance, "launch_images", AROUND)
+    make(instance)
+    assert stale(instance) == [True, False, False]
+    bring(instance, "launches", AROUND)
+    assert stale(instance) == FRESH
+    find()
+    assert stale(instance) == FRESH
 
 
 def test_a_backfill_of_1960_does_not_make_today_fresh(instance: dg.DagsterInstance) -> None:

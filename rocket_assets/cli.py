@@ -30,7 +30,7 @@ from rocket_assets import storage as keys
 from rocket_assets.archive import Archive
 from rocket_assets.errors import RocketAssetsError, WrongSetting
 from rocket_assets.estimate import in_words
-from rocket_assets.gallery.server import WHAT_MAKES_IT, GalleryServer
+from rocket_assets.gallery.server import LOOPBACK, WHAT_MAKES_IT, GalleryServer
 from rocket_assets.launch_library import LaunchLibrary
 from rocket_assets.launches import days_between
 from rocket_assets.months import month_of
@@ -435,9 +435,15 @@ def _record_days(
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Serve it on this port of this machine; 0 takes a free one."
 )
+@click.option(
+    "--host",
+    show_default=LOOPBACK,
+    help="Serve it at this address, for a proxy on another machine or in another container: it asks for no login "
+    "itself. The proxy calls it 127.0.0.1, for it answers to no name of others.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @explained
-def gallery(only_print: bool, port: int | None, command: tuple[str, ...]) -> None:
+def gallery(only_print: bool, port: int | None, host: str | None, command: tuple[str, ...]) -> None:
     """Say where the gallery is, and open it in the browser where there is a desktop.
 
     With --port, serve it until Ctrl-C, from a folder or a bucket. With --port and a COMMAND (after --), run that with
@@ -447,17 +453,19 @@ def gallery(only_print: bool, port: int | None, command: tuple[str, ...]) -> Non
     """
     if command and port is None:
         raise click.UsageError("A COMMAND is run beside the gallery that is served: name its --port, too.")
+    if host and port is None:
+        raise click.UsageError("--host says where the gallery is served: name its --port, too.")
     settings = Settings.read(os.environ)
     if port is not None:
-        _serve_gallery(Storage.named_by(settings), port, command)
+        _serve_gallery(Storage.named_by(settings), host or LOOPBACK, port, command)
     elif _has_gallery(settings):
         _show_gallery(settings, only_print)
     else:
         _stop(FAILED, f"There is no gallery in {settings.storage} yet. {WHAT_MAKES_IT}")
 
 
-def _serve_gallery(storage: Storage, port: int, command: Sequence[str]) -> None:
-    with _started(GalleryServer(storage, port=port), port) as server:
+def _serve_gallery(storage: Storage, host: str, port: int, command: Sequence[str]) -> None:
+    with _started(GalleryServer(storage, host=host, port=port), port, host) as server:
         # It may be made while it is served; until then its address says what makes it.
         click.echo(f"The gallery of {storage.uri} is at {server.url} as long as this runs.")
         _serve(server, GALLERY_URL, command)
@@ -580,12 +588,13 @@ _Server = TypeVar("_Server", bound=Server)
 
 
 @contextmanager
-def _started(server: _Server, port: int) -> Iterator[_Server]:
+def _started(server: _Server, port: int, host: str = LOOPBACK) -> Iterator[_Server]:
     """A server that listens, until the block ends or Ctrl-C ends it."""
+    place, options = (f"Port {port}", "--port") if host == LOOPBACK else (f"Port {port} of {host}", "--host or --port")
     try:
         server.start()
     except OSError as error:
-        _stop(FAILED, f"Port {port} cannot be listened on: {error.strerror}. Choose another with --port.")
+        _stop(FAILED, f"{place} cannot be listened on: {error.strerror}. Choose another with {options}.")
     try:
         yield server
     except KeyboardInterrupt:

@@ -234,6 +234,7 @@ def test_what_is_made_of_days_can_be_left_out(command: Command, tmp_path: Path) 
         (["sample-library", "--", "no-such-command"], {}, 2, "no-such-command cannot be run"),
         (["gallery", "--", "dagster", "dev"], {}, 2, "name its --port, too"),
         (["gallery", "--port", "70000"], {}, 2, "70000 is not in the range"),
+        (["gallery", "--host", "0.0.0.0"], {}, 2, "name its --port, too"),  # noqa: S104 - nothing listens there
         (["gallery"], {"ROCKET_ASSETS_GALLERY_URL": "here"}, 2, "ROCKET_ASSETS_GALLERY_URL is 'here'; what fits is"),
         (["sample-library", "--story", "--throttle", "15"], {}, 2, "--throttle counts real hours"),
     ],
@@ -727,6 +728,13 @@ def test_a_port_that_is_taken_is_said(command: Command, sample_library: LibraryS
     done = command(server, "--port", port)
     assert done.returncode == 1
     assert f"Port {port} cannot be listened on: Address already in use. Choose another with --port." in done.stderr
+
+
+def test_an_address_that_this_machine_does_not_have_is_said(command: Command) -> None:
+    done = command("gallery", "--host", "192.0.2.1", "--port", "0")
+    assert done.returncode == 1
+    assert "Port 0 of 192.0.2.1 cannot be listened on: " in done.stderr
+    assert done.stderr.endswith("Choose another with --host or --port.\n")
 
 
 # The gallery

@@ -4,8 +4,8 @@
         print(server.url)           # goes into ROCKET_ASSETS_GALLERY_URL
         server.serve_forever()      # until Ctrl-C
 
-It listens on this machine only, gives what the gallery is made of and the pictures of the days, and nothing else of the
-storage. In a folder the gallery needs no server: its pages open as files.
+It listens on this machine only, unless it is told otherwise. It gives what the gallery is made of and the pictures of
+the days, and nothing else of the storage. In a folder the gallery needs no server: its pages open as files.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from rocket_assets.storage import Storage
 
 WHAT_MAKES_IT = "`rocket-assets backfill` makes it of the days that it brings, and the sensor views_follow by itself."
 
-_HOST = "127.0.0.1"
-_OUR_NAMES = (_HOST, "localhost")
+LOOPBACK = "127.0.0.1"
+"""Where nobody else can reach it."""
+
+_OUR_NAMES = (LOOPBACK, "localhost")
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - only compared with: it listens there if it is told to
 _IDLE_SECONDS = 60
 
 # No key of ours begins with a dot anywhere, so that none leads out of its folder.
@@ -52,11 +55,12 @@ class GalleryServer:
 
     Args:
         storage: where the gallery is, or will be.
+        host: the address to listen at. Who asks must still call it by that or as one does on this machine.
         port: the port to listen on; 0 takes a free one.
     """
 
-    def __init__(self, storage: Storage, *, port: int = 0) -> None:
-        self._storage, self._port = storage, port
+    def __init__(self, storage: Storage, *, host: str = LOOPBACK, port: int = 0) -> None:
+        self._storage, self._host, self._port = storage, host, port
         self._listener: _Listener | None = None
         self._thread = threading.Thread()
 
@@ -65,7 +69,7 @@ class GalleryServer:
         """The address of what stands above `gallery/`."""
         if self._listener is None:
             raise RuntimeError("The gallery is not being served.")
-        return f"http://{_HOST}:{self._listener.server_port}/"
+        return f"http://{LOOPBACK if self._host == _EVERYWHERE else self._host}:{self._listener.server_port}/"
 
     def start(self) -> Self:
         """Listen, and answer in the background.
@@ -73,7 +77,7 @@ class GalleryServer:
         Raises:
             OSError: the port is taken.
         """
-        self._listener = _Listener(self._storage, self._port)
+        self._listener = _Listener(self._storage, (self._host, self._port))
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -116,9 +120,10 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, storage: Storage, port: int) -> None:
+    def __init__(self, storage: Storage, at: tuple[str, int]) -> None:
         self.storage = storage
-        super().__init__((_HOST, port), _Handler)
+        self.names = (*_OUR_NAMES, at[0])
+        super().__init__(at, _Handler)
 
     def server_bind(self) -> None:
         # HTTPServer would also ask for the machine's full name, which can take seconds.
@@ -179,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _give(self) -> None:
         # A page of others may let its own name lead here, and would then read what we give.
-        if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in _OUR_NAMES:
+        if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in self.server.names:
             self._send(_told(HTTPStatus.MISDIRECTED_REQUEST, f"The gallery is at {' and '.join(_OUR_NAMES)} only."))
             return
         self._send(self.server.answer(self.path.partition("?")[0], self.headers.get("If-None-Match", "")))

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from rocket_assets import storage as keys
 from rocket_assets.gallery.server import GalleryServer
@@ -209,6 +210,31 @@ def test_it_listens_at_one_address_of_this_machine_and_not_everywhere(storage: S
     """Another address with the same port is free, which it is not beside one that listens everywhere."""
     with GalleryServer(storage) as server, socket.socket() as beside:
         beside.bind(("127.0.0.2", port_of(server)))
+
+
+_EVERYWHERE = "0.0.0.0"  # noqa: S104 - it is what is asked for
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
+def test_it_listens_everywhere_where_it_is_told_to(storage: Storage) -> None:
+    with (
+        GalleryServer(storage, host=_EVERYWHERE) as server,
+        socket.socket() as beside,
+        pytest.raises(OSError, match="in use"),
+    ):
+        beside.bind(("127.0.0.2", port_of(server)))
+
+
+@pytest.mark.parametrize("host", [_EVERYWHERE, "127.1"])
+def test_at_another_address_it_answers_who_calls_it_by_that_and_no_name_of_others(storage: Storage, host: str) -> None:
+    """A proxy calls it 127.0.0.1, from wherever it asks."""
+    storage.write("gallery/index.html", b"here")
+    with GalleryServer(storage, host=host) as server:
+        for name in (host, "127.0.0.1", "localhost:8080"):
+            assert asked(server, "/gallery/index.html", Host=name)[0] == 200
+        for name in ("127.0.0.2", "gallery", "rockets.example.org", f"{host}.example.org"):
+            assert asked(server, "/gallery/index.html", Host=name)[0] == 421
+        assert requests.get(f"{server.url}gallery/index.html", timeout=10).content == b"here"
 
 
 def test_it_listens_no_more_when_it_was_stopped(storage: Storage) -> None:

@@ -63,6 +63,13 @@ HOST, PID = "rocket_assets/host", "rocket_assets/pid"
 
 _POOL_POLL_SECONDS = 2.0
 
+_LONGEST_RUN = {"launches": timedelta(hours=1)}
+_LONGEST_OTHER_RUN = timedelta(hours=4)
+"""Dagster's monitoring takes a run that has begun longer ago for a dead one, and gives back what it holds of the pool.
+
+A run of the command waits for nothing: one of launches is some pages, and even a year of pictures takes less.
+"""
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -334,6 +341,8 @@ class Backfill:
                     COMMANDS_DAYS: self._chunk,
                     # Who started it starts it again; the daemon has no part in it.
                     "dagster/max_retries": "0",
+                    # On another machine nobody can look whether its process is still there.
+                    "dagster/max_runtime": str(int(_LONGEST_RUN.get(asset, _LONGEST_OTHER_RUN).total_seconds())),
                     **(tags_for_range(*days) if days else {}),
                 },
                 # Dagster's log of each event would tear the progress bar; it is in the UI all the same.

@@ -34,6 +34,7 @@ from rocket_assets_tests.servers import serving_postgres
 
 _LONGEST = (
     "test_daemon.py",
+    "defs/test_workers.py",
     "test_kills.py",
     "test_replay.py",
     "test_cli.py",

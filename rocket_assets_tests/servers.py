@@ -1,6 +1,6 @@
-"""The servers of a deployment over several machines: PostgreSQL, as Debian packs it.
+"""The servers of a deployment over several machines: PostgreSQL and Redis, as Debian packs them.
 
-It is started for its test, on a free port and in a folder of its own, and ends with it. Where it is not installed, a
+Each is started for its test, on a free port and in a folder of its own, and ends with it. Where one is not installed, a
 test says so and is skipped, and fails where ROCKET_ASSETS_SERVERS is `required`.
 """
 
@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+import redis
 
 from rocket_assets_tests.programs import HOST, free_port, program
 
@@ -59,6 +60,41 @@ def serving_postgres() -> Iterator[str]:
 
 
 @contextmanager
+def serving_redis() -> Iterator[str]:
+    """Redis with nothing in it, by its address."""
+    with restartable_redis() as (address, _):
+        yield address
+
+
+@contextmanager
+def restartable_redis() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Redis as `serving_redis` gives it, and what ends it and starts it again, as `deploy/compose` has it."""
+    redis_server = program("redis-server", "redis-server")
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder, ExitStack() as running:
+        port = free_port()
+        settings = {
+            "port": port,
+            "bind": HOST,
+            "dir": folder,
+            "save": "",
+            "appendonly": "yes",
+            "requirepass": PASSWORD,
+        }
+        arguments = [redis_server, *(word for name, value in settings.items() for word in (f"--{name}", str(value)))]
+
+        def answers() -> None:
+            with redis.Redis(HOST, port, password=PASSWORD) as client:
+                client.ping()
+
+        def restart() -> None:
+            running.close()
+            running.enter_context(_serving(arguments, answers, cwd=folder))
+
+        restart()
+        yield f"redis://:{PASSWORD}@{HOST}:{port}/0", restart
+
+
+@contextmanager
 def _serving(arguments: Sequence[str], answers: Callable[[], object], **how: Any) -> Iterator[None]:
     """A server that answers, until the block ends."""
     with (
@@ -81,6 +117,6 @@ def _serving(arguments: Sequence[str], answers: Callable[[], object], **how: Any
 def _does(answers: Callable[[], object]) -> bool:
     try:
         answers()
-    except psycopg2.OperationalError:
+    except (psycopg2.OperationalError, redis.ConnectionError):
         return False
     return True

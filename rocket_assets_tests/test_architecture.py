@@ -23,7 +23,7 @@ FLOORS = (
     ("rocket_assets.cli",),
     ("rocket_assets.backfill", "rocket_assets.rebuild"),
     ("rocket_assets.definitions",),
-    ("rocket_assets.defs.schedules", "rocket_assets.defs.sensors"),
+    ("rocket_assets.defs.schedules", "rocket_assets.defs.sensors", "rocket_assets.defs.workers"),
     ("rocket_assets.defs.jobs",),
     ("rocket_assets.defs.assets", "rocket_assets.defs.freshness"),
     (
@@ -106,6 +106,19 @@ def test_one_module_imports_from_the_private_parts_of_dagster_because_dagster_ya
     assert {name for name in _imports(PRIVATE) if name.startswith("dagster._")}
     named = yaml.safe_load((ROOT.parent / "dagster.yaml").read_text())
     assert {part["module"] for part in named.values() if "module" in part} == {PRIVATE}
+
+
+BEYOND_ONE = {
+    "rocket_assets.defs.workers": {"celery", "dagster_celery"},
+}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_what_only_several_machines_need_is_imported_only_there(module: str) -> None:
+    """On one machine it need not be installed."""
+    beyond = {"celery", "dagster_celery", "dagster_k8s", "dagster_postgres", "kubernetes", "psycopg2", "redis"}
+    assert {name.split(".")[0] for name in _imports(module)} & beyond == BEYOND_ONE.get(module, set())
+    assert not BEYOND_ONE.keys() & _imports(module)
 
 
 @pytest.mark.parametrize("module", sorted(EMPTY))

@@ -50,6 +50,14 @@ def test_portions_are_the_days_and_no_more_of_them_than_need_be(count: int) -> N
     assert len(found) == -(-count // IMAGES_PER_RUN)
 
 
+def test_a_run_whose_machine_is_gone_does_not_hold_the_pool_for_ever(project: Project) -> None:
+    """Nobody else can tell; so its runs say after how long Dagster is to end them."""
+    _backfill(project).bring(both([FIRST]))
+    runs = project.instance.get_runs()
+    assert len(runs) == 2
+    assert all(3600 <= int(run.tags["dagster/max_runtime"]) <= 6 * 3600 for run in runs)
+
+
 def test_it_tells_of_each_day_of_each_asset_once(project: Project) -> None:
     told: list[Recorded] = []
     wanted = list(days(FIRST, 14))

@@ -5,7 +5,7 @@ is done, with its own metadata and data version, so that a kill or one bad day t
 holds is none of this module's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import takewhile
 from typing import Any
@@ -53,6 +53,8 @@ _PATIENCE = (30, 120, 600)
 """Seconds to wait for a server that does not answer, before the first, second and third new try."""
 
 
+_BEGUN_AGAIN, _PARENT = "dagster/retry_number", "dagster/parent_run_id"
+
 _DAY, _START, _END = "dagster/partition", "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -76,9 +78,21 @@ def days_of_tags(tags: Mapping[str, str]) -> tuple[date, date] | None:
 
 
 def days_to_bring(context: dg.AssetExecutionContext) -> list[date]:
-    """The days of this run that it has not recorded yet: all of them, unless it goes on after a wait."""
-    done = recorded_by(context.instance, context.run.run_id, context.asset_key) if context.retry_number else set[str]()
-    return [date.fromisoformat(key) for key in context.partition_keys if key not in done]
+    """The days of this run that it has not recorded yet: all of them, unless it goes on after a wait or a death."""
+    begun = [context.run.run_id] if context.retry_number else []
+    done = [recorded_by(context.instance, run, context.asset_key) for run in (*begun, *_died_before(context))]
+    return [date.fromisoformat(key) for key in context.partition_keys if key not in set[str]().union(*done)]
+
+
+def _died_before(context: dg.AssetExecutionContext) -> Iterator[str]:
+    """The runs of which Dagster has begun this one again by itself, because their processes had died.
+
+    Who begins a run again by hand wants all of it.
+    """
+    run: dg.DagsterRun | None = context.run
+    while run and _BEGUN_AGAIN in run.tags and (before := run.tags.get(_PARENT)):
+        yield before
+        run = context.instance.get_run_by_id(before)
 
 
 def recorded_by(instance: dg.DagsterInstance, run_id: str, asset: dg.AssetKey) -> set[str]:

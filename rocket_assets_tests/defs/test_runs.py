@@ -9,6 +9,8 @@ from datetime import date
 import dagster as dg
 import pytest
 
+from rocket_assets.defs.runs import recorded_by
+from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.project import BOTH, Project, failure_of
 from rocket_assets_tests.scripted_server import JSON, Answer, Request, ScriptedServer
@@ -46,6 +48,33 @@ def test_promise_7_a_throttled_run_waits_and_then_goes_on(storage: Storage, inst
         assert "net__gte=2024-12-03" in asked[2]
         assert project.records("launches") == 4
         assert len(project.archive.read_launches(date(2024, 12, 3))) == 40
+
+
+def test_a_run_that_dagster_begins_again_goes_on_where_the_dead_one_was_and_one_that_a_person_begins_does_not(
+    project: Project, sample_library: LibraryServer
+) -> None:
+    """Its days cost requests, of which there are fifteen an hour."""
+    died = project.bring("2024-12-01", "2024-12-03", ["launches"]).run_id
+
+    def again(parent: str, **more: str) -> tuple[str, list[str]]:
+        """A run of five days: its id, and the days that it has recorded."""
+        asked = len(sample_library.api_requests)
+        days = {"dagster/asset_partition_range_start": "2024-12-01", "dagster/asset_partition_range_end": "2024-12-05"}
+        result = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=project.instance,
+            asset_selection=[dg.AssetKey("launches")],
+            tags=days | {"dagster/parent_run_id": parent} | more,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        recorded = sorted(recorded_by(project.instance, result.run_id, dg.AssetKey("launches")))
+        assert (len(sample_library.api_requests) > asked) is bool(recorded)
+        return result.run_id, recorded
+
+    by_dagster = {"dagster/retry_number": "1"}
+    second, recorded = again(died, **by_dagster)
+    assert recorded == ["2024-12-04", "2024-12-05"]
+    assert again(second, **by_dagster)[1] == []
+    assert len(again(died)[1]) == 5
 
 
 @pytest.fixture

@@ -29,10 +29,12 @@ from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.storage import Storage
 from rocket_assets_tests.bucket import S3, serving_s3
 from rocket_assets_tests.clouds import Azure, Google, serving_azure, serving_google
+from rocket_assets_tests.programs import SAID
 from rocket_assets_tests.project import Project
 from rocket_assets_tests.servers import serving_postgres
 
 _LONGEST = (
+    "test_distributed.py",
     "test_daemon.py",
     "defs/test_workers.py",
     "test_kills.py",
@@ -53,6 +55,14 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "VIRTUAL_ENV", "CHROMIUM", 
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: there is always one that waits for a daemon or a command."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what tests have to tell."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == SAID:
+                terminalreporter.write_line(str(said))
 
 
 def pytest_configure() -> None:

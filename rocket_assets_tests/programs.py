@@ -14,6 +14,9 @@ import pytest
 
 HOST = "127.0.0.1"
 
+SAID = "said"
+"""The property of a test that is shown at the end of all: what something took."""
+
 
 def program(name: str, package: str, at: str | None = None) -> str:
     """Where a program is that a package of Debian's brings: in the folders of `at`, or in the PATH."""

@@ -46,6 +46,7 @@ _LONGEST = (
     "test_daemon_briefly.py",
     "test_secrets.py",
     "test_clouds.py",
+    "test_compose.py",
     "test_access.py",
 )
 """The files that take longest, nearly beginning with the longest: no click waits beside all the daemons."""

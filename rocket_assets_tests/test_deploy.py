@@ -1,0 +1,348 @@
+"""What `deploy/` ships fits: its formats, the commands and settings that it names, and the parts together.
+
+What takes an engine or a cluster is not tried here; the README of each way says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rocket_assets import settings
+from rocket_assets.cli import main
+from rocket_assets_tests.doors import BIN, ROOT
+
+DEPLOY = ROOT / "deploy"
+COMPOSE = DEPLOY / "compose"
+
+_Row = dict[str, Any]
+
+
+def _read(path: Path) -> _Row:
+    return yaml.safe_load(path.read_text())
+
+
+SERVICES: Mapping[str, _Row] = _read(COMPOSE / "compose.yaml")["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+INSTANCE = _read(COMPOSE / "dagster.yaml")
+
+OF_OURS = {setting.name for setting in settings.ALL}
+SECRET = re.compile(r"PASSWORD|SECRET|HASH|TOKEN|_KEY|NOTIFY|AUTH")
+
+
+def _takes(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A command with its options, asked for its help: it refuses options that it does not have, and does nothing."""
+    at = shutil.which(command[0], path=str(BIN))
+    assert at, f"{command[0]} is not installed with us"
+    return subprocess.run([at, *command[1:], "--help"], capture_output=True, text=True, timeout=120)
+
+
+# Docker Compose
+
+_Compose = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_the_compose_file_is_one_by_the_specification() -> None:
+    checked = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE / "compose.yaml"]
+    done = subprocess.run(checked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _placeholders() -> list[tuple[str, str, str]]:
+    """Each `${NAME}` of the compose file, with what stands before and after the colon of its default."""
+    text = re.sub(r"^\s*#.*", "", (COMPOSE / "compose.yaml").read_text(), flags=re.MULTILINE)
+    return re.findall(r"(?<!\$)\$\{(\w+)(:?[-?])([^}]*)\}", text)
+
+
+REQUIRED = sorted({name for name, how, _ in _placeholders() if how == ":?"})
+
+
+def _example() -> dict[str, str]:
+    lines = re.findall(r"^(\w+)=(.*)$", (COMPOSE / ".env.example").read_text(), re.MULTILINE)
+    return dict(lines)
+
+
+def test_what_nothing_starts_without_is_what_the_example_asks_for() -> None:
+    assert {name for name, value in _example().items() if not value} == set(REQUIRED)
+    assert {"SITE", "LOGIN_USER", "LOGIN_HASH", "POSTGRES_PASSWORD", "REDIS_PASSWORD"} < set(REQUIRED)
+
+
+def test_each_secret_comes_from_the_environment_and_has_no_default() -> None:
+    for name, how, default in _placeholders():
+        assert not (SECRET.search(name) and how != ":?" and default), name
+    for service, described in SERVICES.items():
+        for name, value in described.get("environment", {}).items():
+            if SECRET.search(name):
+                assert re.fullmatch(r"\$\{\w+:[?-][^}]*\}", value), (service, name)
+
+
+def test_every_variable_of_the_compose_file_is_a_setting_or_in_the_example() -> None:
+    example = (COMPOSE / ".env.example").read_text()
+    for name, _, _ in _placeholders():
+        assert name in OF_OURS or re.search(rf"^(?:# )?{name}=", example, re.MULTILINE), name
+
+
+# Of the programs that are not ours, by their manuals.
+_KNOWN = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "DAGSTER_POSTGRES_URL",
+    "DAGSTER_CELERY_BROKER_URL",
+    "DAGSTER_CELERY_BACKEND_URL",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_what_a_service_of_ours_has_as_its_environment_is_known(name: str) -> None:
+    assert set(OURS[name].get("environment", {})) <= OF_OURS | _KNOWN
+
+
+@pytest.mark.parametrize("name", ["code", "worker"])
+def test_every_setting_reaches_who_works_by_it(name: str) -> None:
+    assert set(OURS[name]["environment"]) == OF_OURS | _KNOWN
+
+
+@pytest.mark.parametrize("name", ["webserver", "webserver-public", "daemon", "migrate"])
+def test_who_only_keeps_records_knows_nothing_of_files_and_of_the_api(name: str) -> None:
+    assert all(variable.startswith("DAGSTER_") for variable in OURS[name]["environment"])
+
+
+def test_what_dagster_reads_from_the_environment_is_there() -> None:
+    def wanted(part: Any) -> Iterator[str]:
+        if isinstance(part, dict):
+            if list(part) == ["env"]:
+                yield part["env"]
+            for value in part.values():
+                yield from wanted(value)
+
+    assert (variables := set(wanted(INSTANCE)))
+    for name in ("webserver", "webserver-public", "daemon", "migrate", "code", "worker"):
+        assert variables <= set(OURS[name]["environment"]), name
+
+
+def test_only_the_proxy_can_be_reached_from_outside() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+    # One in the network of the machine could be, too, and one in that of another service loses it with that.
+    assert not [name for name, service in SERVICES.items() if "network_mode" in service]
+
+
+@pytest.mark.parametrize(
+    ("network", "who"),
+    [
+        ("outside", {"proxy", "gallery", "code", "worker"}),
+        ("doors", {"proxy", "gallery", "webserver", "webserver-public"}),
+        ("records", {"webserver", "webserver-public", "daemon", "code", "worker", "migrate", "postgres", "redis"}),
+        ("files", {"gallery", "code", "worker", "store"}),
+    ],
+)
+def test_nobody_is_in_a_network_that_he_does_not_need(network: str, who: set[str]) -> None:
+    assert {name for name, service in SERVICES.items() if network in service.get("networks", ())} == who
+    described = _read(COMPOSE / "compose.yaml")["networks"][network] or {}
+    assert described.get("internal", False) is (network != "outside")
+
+
+def test_every_image_has_a_version() -> None:
+    images = [service["image"] for service in SERVICES.values()]
+    images += re.findall(r"^FROM (\S+)", (COMPOSE / "Dockerfile").read_text(), re.MULTILINE)
+    for image in images:
+        assert re.fullmatch(r"[\w./-]+:v?\d+(?:\.\d+)*(?:-[\w.-]+)?", image), image
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_command_is_one_that_we_have(name: str) -> None:
+    command = OURS[name]["command"]
+    if command[:2] == ["python", "-m"]:
+        assert (ROOT / f"{command[2].replace('.', '/')}.py").exists()
+        return
+    done = _takes(command)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
+def test_every_service_tells_whether_it_is_well_and_comes_up_again(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]["test"]
+    assert check[0] in ("CMD", "CMD-SHELL")
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_records_are_brought_up_to_date_before_anybody_reads_them() -> None:
+    readers = {name for name, service in OURS.items() if "DAGSTER_POSTGRES_URL" in service["environment"]} - {"migrate"}
+    for name in readers:
+        assert OURS[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert OURS["migrate"]["restart"] == "no"
+
+
+def test_there_are_as_many_places_as_runs_at_once() -> None:
+    """A run that waits for the throttle of the API keeps its place."""
+    command = OURS["worker"]["command"]
+    each = int(command[command.index("--concurrency") + 1])
+    (workers,) = re.findall(r":-(\d+)", OURS["worker"]["deploy"]["replicas"])
+    assert int(workers) * each >= INSTANCE["concurrency"]["runs"]["max_concurrent_runs"]
+
+
+def test_the_webserver_for_anybody_changes_nothing_and_is_not_there_unless_asked_for() -> None:
+    public, ours = OURS["webserver-public"], OURS["webserver"]
+    assert public["command"] == [*ours["command"], "--read-only"]
+    assert public["profiles"] == ["public"]
+    assert "COMPOSE_PROFILES=store\n" in (COMPOSE / ".env.example").read_text()
+
+
+def test_the_code_location_is_where_the_others_look_for_it() -> None:
+    (location,) = _read(COMPOSE / "workspace.yaml")["load_from"]
+    host, port = location["grpc_server"]["host"], str(location["grpc_server"]["port"])
+    assert OURS[host]["command"][-2:] == ["-p", port]
+    assert OURS[host]["healthcheck"]["test"][-2:] == ["-p", port]
+    (ours,) = _read(ROOT / "workspace.yaml")["load_from"]
+    assert ours["python_module"] in OURS[host]["command"]
+
+
+def test_the_code_location_has_the_name_that_it_has_on_a_laptop() -> None:
+    """Dagster keeps the switches and the memory of sensors by it."""
+    (ours,) = _read(ROOT / "workspace.yaml")["load_from"]
+    (location,) = _read(COMPOSE / "workspace.yaml")["load_from"]
+    assert location["grpc_server"]["location_name"] == ours["python_module"]
+
+
+def test_the_proxy_looks_for_everybody_where_they_are_and_knows_all_that_it_needs() -> None:
+    found = re.findall(r"\{\$(\w+)(?::([^}]*))?\}", (COMPOSE / "Caddyfile").read_text())
+    for name, default in found:
+        assert default or name in SERVICES["proxy"]["environment"], name
+    behind = dict(found) | SERVICES["proxy"]["environment"]
+    doors = {"WEBSERVER": "webserver", "PUBLIC_WEBSERVER": "webserver-public", "GALLERY": "gallery"}
+    for variable, service in doors.items():
+        (port,) = [word for word in SERVICES[service]["command"] if word.isdigit()]
+        assert behind[variable] == f"{service}:{port}"
+        assert "0.0.0.0" in SERVICES[service]["command"]  # noqa: S104 - nobody else is in its network
+
+
+def _is_of_today(command: list[str]) -> bool:
+    """Whether it is Docker Compose of version 2 or newer; the first one did not know the specification."""
+    said = subprocess.run([*command, "version", "--short"], capture_output=True, text=True)
+    return said.returncode == 0 and bool(re.match(r"v?([2-9]|\d\d)\.", said.stdout))
+
+
+@pytest.mark.parametrize(
+    ("says", "is_of_today"),
+    [
+        ("echo 2.40.3", True),
+        ("echo v5.0.0", True),
+        ("echo 1.29.2", False),
+        ("true", False),
+        ("echo 2.40.3; false", False),
+    ],
+)
+def test_a_docker_compose_is_known_by_what_it_says_of_itself(tmp_path: Path, says: str, is_of_today: bool) -> None:
+    (program := tmp_path / "docker-compose").write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    assert _is_of_today([str(program)]) is is_of_today
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> _Compose:
+    """Docker Compose itself, where it is installed: it reads the file as it would to start it."""
+    found = next(
+        (
+            command
+            for command in (["docker", "compose"], ["docker-compose"])
+            if shutil.which(command[0]) and _is_of_today(command)
+        ),
+        None,
+    )
+    if found is None:
+        pytest.skip("There is no Docker Compose of version 2 or newer.")
+
+    def read(**given: str) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / "env"
+        file.write_text("".join(f"{name}='{value}'\n" for name, value in given.items()))
+        arguments = ["--env-file", str(file), "-f", str(COMPOSE / "compose.yaml"), "--profile", "*"]
+        return subprocess.run([*found, *arguments, "config", "--format", "json"], capture_output=True, text=True)
+
+    return read
+
+
+def test_docker_compose_takes_the_file_and_leaves_the_hash_of_the_password_as_it_is(compose: _Compose) -> None:
+    given = dict.fromkeys(REQUIRED, "abc") | {"LOGIN_HASH": "$2a$14$abc"}
+    done = compose(**given)
+    assert done.returncode == 0, done.stderr
+    assert "variable is not set" not in done.stderr
+    read = json.loads(done.stdout)["services"]
+    assert set(read) == set(SERVICES)
+    assert read["proxy"]["environment"]["LOGIN_HASH"].replace("$$", "$") == "$2a$14$abc"
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_docker_compose_starts_nothing_without_what_is_required(compose: _Compose, name: str) -> None:
+    done = compose(**dict.fromkeys(REQUIRED, "abc") | {name: ""})
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+# The image
+
+
+def _instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", (COMPOSE / "Dockerfile").read_text(), flags=re.MULTILINE))
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line)]
+
+
+def test_all_that_the_image_is_made_of_is_there_and_is_let_through() -> None:
+    copied = [source for word, rest in _instructions() if word == "COPY" for source in rest.split()[:-1]]
+    sources = [source for source in copied if not source.startswith(("--", "/"))]
+    assert sources
+    let_through = re.findall(r"^!(\S+)$", (COMPOSE / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    assert sorted(let_through) == sorted(sources)
+    for source in sources:
+        assert (ROOT / source).exists(), source
+    # What is a link in the package must come along.
+    for link in (path for path in (ROOT / "rocket_assets").rglob("*") if path.is_symlink()):
+        assert str(link.resolve().relative_to(ROOT)) in sources
+
+
+def test_the_image_runs_as_nobody_in_particular_on_what_was_tested() -> None:
+    last = [index for index, (word, _) in enumerate(_instructions()) if word == "FROM"][-1]
+    final = _instructions()[last:]
+    users = [rest for word, rest in final if word == "USER"]
+    assert users
+    assert int(users[-1]) > 0
+    assert not any("pip" in rest for word, rest in final if word == "RUN")
+    (installs,) = [rest for word, rest in _instructions() if word == "RUN" and "pip install" in rest]
+    assert "-c constraints.txt" in installs
+    (extras,) = [rest.partition("=")[2] for _, rest in _instructions() if rest.startswith("EXTRAS=")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+    assert all(service["image"].endswith(f":{project['version']}") for service in OURS.values())
+
+
+# All of them
+
+
+@pytest.mark.parametrize("path", [ROOT / "dagster.yaml", *sorted(DEPLOY.rglob("dagster.yaml"))], ids=str)
+def test_telemetry_is_off_and_nobody_is_greeted(path: Path) -> None:
+    assert _read(path)["telemetry"] == {"enabled": False}
+    assert _read(path)["nux"] == {"enabled": False}
+
+
+PAGES = sorted(DEPLOY.rglob("README.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_each_page_names_what_there_is(page: Path) -> None:
+    text = page.read_text()
+    assert set(re.findall(r"rocket-assets ([a-z][a-z-]+)\b(?= |`|$)", text)) <= set(main.commands)
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
+    assert len(text.splitlines()) < 110
+
+
+@pytest.mark.parametrize("way", [COMPOSE], ids=lambda way: way.name)
+def test_each_way_says_how_it_has_been_tried(way: Path) -> None:
+    assert re.search(r"has\s+not\s+been\s+run", (way / "README.md").read_text())

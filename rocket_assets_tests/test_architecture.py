@@ -23,7 +23,12 @@ FLOORS = (
     ("rocket_assets.cli",),
     ("rocket_assets.backfill", "rocket_assets.rebuild"),
     ("rocket_assets.definitions",),
-    ("rocket_assets.defs.schedules", "rocket_assets.defs.sensors", "rocket_assets.defs.workers"),
+    (
+        "rocket_assets.defs.schedules",
+        "rocket_assets.defs.sensors",
+        "rocket_assets.defs.workers",
+        "rocket_assets.defs.pods",
+    ),
     ("rocket_assets.defs.jobs",),
     ("rocket_assets.defs.assets", "rocket_assets.defs.freshness"),
     (
@@ -110,6 +115,7 @@ def test_one_module_imports_from_the_private_parts_of_dagster_because_dagster_ya
 
 BEYOND_ONE = {
     "rocket_assets.defs.workers": {"celery", "dagster_celery"},
+    "rocket_assets.defs.pods": {"dagster_k8s"},
 }
 
 

@@ -22,7 +22,7 @@ from rocket_assets.cli import main
 from rocket_assets_tests.doors import BIN, ROOT
 
 DEPLOY = ROOT / "deploy"
-COMPOSE = DEPLOY / "compose"
+COMPOSE, KUBERNETES = DEPLOY / "compose", DEPLOY / "kubernetes"
 
 _Row = dict[str, Any]
 
@@ -34,6 +34,7 @@ def _read(path: Path) -> _Row:
 SERVICES: Mapping[str, _Row] = _read(COMPOSE / "compose.yaml")["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 INSTANCE = _read(COMPOSE / "dagster.yaml")
+VALUES = _read(KUBERNETES / "values.yaml")
 
 OF_OURS = {setting.name for setting in settings.ALL}
 SECRET = re.compile(r"PASSWORD|SECRET|HASH|TOKEN|_KEY|NOTIFY|AUTH")
@@ -322,6 +323,100 @@ def test_the_image_runs_as_nobody_in_particular_on_what_was_tested() -> None:
     assert all(service["image"].endswith(f":{project['version']}") for service in OURS.values())
 
 
+# Kubernetes
+
+
+def _snake(part: Any) -> Any:
+    """Words as dagster.yaml spells them, where the chart's values spell them otherwise."""
+    if isinstance(part, list):
+        return [_snake(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    kept = ("applyLimitPerUniqueValue",)
+    return {
+        key if key in kept else re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", key): _snake(value)
+        for key, value in part.items()
+    }
+
+
+def _less(part: Mapping[str, Any], *names: str) -> _Row:
+    return {name: value for name, value in part.items() if name not in names}
+
+
+def test_runs_are_limited_and_tried_again_on_kubernetes_as_with_compose() -> None:
+    daemon = _snake(VALUES["dagsterDaemon"])
+    assert _less(_snake(VALUES["concurrency"]), "enabled") == INSTANCE["concurrency"]
+    assert VALUES["concurrency"]["enabled"]
+    assert daemon["run_retries"] == INSTANCE["run_retries"]
+    of_the_launcher = ("poll_interval_seconds", "start_timeout_seconds")
+    assert _less(daemon["run_monitoring"], *of_the_launcher) == _less(INSTANCE["run_monitoring"], *of_the_launcher)
+
+
+def test_ticks_are_forgotten_on_kubernetes_as_with_compose() -> None:
+    assert VALUES["retention"]["enabled"]
+    for name, described in INSTANCE["retention"].items():
+        kept = _snake(VALUES["retention"])[name]["purge_after_days"]
+        # The chart names one kind of tick more.
+        assert (_less(kept, "started") if isinstance(kept, dict) else kept) == described["purge_after_days"]
+
+
+def test_everything_of_dagsters_on_kubernetes_is_our_image_of_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    images = [code["image"], VALUES["dagsterWebserver"]["image"], VALUES["dagsterDaemon"]["image"]]
+    assert {image["tag"] for image in images} == {project["version"]}
+    assert len({image["repository"] for image in images}) == 1
+
+
+def test_the_code_location_on_kubernetes_is_ours_and_its_settings_are_known() -> None:
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    done = _takes(["dagster", "api", "grpc", "-p", str(code["port"]), *code["dagsterApiGrpcArgs"]])
+    assert done.returncode == 0, done.stderr
+    (ours,) = _read(ROOT / "workspace.yaml")["load_from"]
+    assert ours["python_module"] in code["dagsterApiGrpcArgs"]
+    given = {one["name"] for one in code["env"]}
+    assert given <= OF_OURS
+    assert not any(SECRET.search(name) for name in given)
+    assert code["includeConfigInLaunchedRuns"]["enabled"]
+
+
+def test_all_that_bears_the_name_of_the_release_bears_that_of_the_page() -> None:
+    (release,) = re.findall(r"helm upgrade --install (\S+)", (KUBERNETES / "README.md").read_text())
+    launcher = VALUES["runLauncher"]["config"]["customRunLauncher"]["config"]
+    assert launcher["instance_config_map"] == f"{release}-dagster-instance"
+    assert f"{release}-dagster-webserver-read-only" in (KUBERNETES / "public.yaml").read_text()
+    assert f"deploy/{release}-dagster-user-deployments-rocket-assets" in (KUBERNETES / "README.md").read_text()
+
+
+def test_no_secret_stands_in_the_values() -> None:
+    def leaves(part: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                yield from leaves(value, key)
+        elif isinstance(part, list):
+            for one in part:
+                yield from leaves(one, name)
+        else:
+            yield name, part
+
+    assert not [name for name, value in leaves(VALUES) if re.search(r"(?i)password$|token|secretkey", name) and value]
+
+
+def test_on_kubernetes_a_login_is_asked_for_but_at_the_readers_own_door() -> None:
+    annotations = VALUES["ingress"]["annotations"]
+    assert {"nginx.ingress.kubernetes.io/auth-url", "nginx.ingress.kubernetes.io/auth-signin"} <= set(annotations)
+    public = _read(KUBERNETES / "public.yaml")
+    assert not public["metadata"].get("annotations")
+    (rule,) = public["spec"]["rules"]
+    service = rule["http"]["paths"][0]["backend"]["service"]
+    assert service["name"].endswith("-read-only")
+    port = VALUES["dagsterWebserver"]["service"]["port"]
+    assert service["port"]["number"] == port == VALUES["dagsterWebserver"]["readinessProbe"]["httpGet"]["port"]
+    assert VALUES["dagsterWebserver"]["enableReadOnly"]
+    hosts = {VALUES["ingress"][name]["host"] for name in ("dagsterWebserver", "readOnlyDagsterWebserver")}
+    assert len({*hosts, rule["host"]}) == 3
+
+
 # All of them
 
 
@@ -329,6 +424,10 @@ def test_the_image_runs_as_nobody_in_particular_on_what_was_tested() -> None:
 def test_telemetry_is_off_and_nobody_is_greeted(path: Path) -> None:
     assert _read(path)["telemetry"] == {"enabled": False}
     assert _read(path)["nux"] == {"enabled": False}
+
+
+def test_telemetry_is_off_on_kubernetes() -> None:
+    assert VALUES["telemetry"] == {"enabled": False}
 
 
 PAGES = sorted(DEPLOY.rglob("README.md"))
@@ -343,6 +442,6 @@ def test_each_page_names_what_there_is(page: Path) -> None:
     assert len(text.splitlines()) < 110
 
 
-@pytest.mark.parametrize("way", [COMPOSE], ids=lambda way: way.name)
+@pytest.mark.parametrize("way", [COMPOSE, KUBERNETES], ids=lambda way: way.name)
 def test_each_way_says_how_it_has_been_tried(way: Path) -> None:
     assert re.search(r"has\s+not\s+been\s+run", (way / "README.md").read_text())

@@ -201,6 +201,8 @@ def test_no_secret_of_an_address_is_in_a_sentence_or_a_log(
 
 def test_what_others_ask_the_network_is_logged_as_ever(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    # The client of Kubernetes, which other tests import, turns it off for the whole process.
+    caplog.set_level(logging.DEBUG, "urllib3")
     Notifier([service.address()]).send("title", "body")
     requests.post(f"http://127.0.0.1:{service.port}/ours", json={}, timeout=5)
     assert "/ours" in caplog.text

@@ -6,23 +6,30 @@ What takes an engine or a cluster is not tried here; the README of each way says
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import requests
 import yaml
 
 from rocket_assets import settings
 from rocket_assets.cli import main
-from rocket_assets_tests.doors import BIN, ROOT
+from rocket_assets.sample_library.server import LibraryServer
+from rocket_assets_tests.doors import BIN, ROOT, listening, listens, running
+from rocket_assets_tests.programs import HOST, free_port, program
 
 DEPLOY = ROOT / "deploy"
-COMPOSE, KUBERNETES = DEPLOY / "compose", DEPLOY / "kubernetes"
+COMPOSE, KUBERNETES, SYSTEMD = DEPLOY / "compose", DEPLOY / "kubernetes", DEPLOY / "systemd"
 
 _Row = dict[str, Any]
 
@@ -209,8 +216,9 @@ def test_the_code_location_is_where_the_others_look_for_it() -> None:
 def test_the_code_location_has_the_name_that_it_has_on_a_laptop() -> None:
     """Dagster keeps the switches and the memory of sensors by it."""
     (ours,) = _read(ROOT / "workspace.yaml")["load_from"]
-    (location,) = _read(COMPOSE / "workspace.yaml")["load_from"]
-    assert location["grpc_server"]["location_name"] == ours["python_module"]
+    for way in (COMPOSE, SYSTEMD):
+        (location,) = _read(way / "workspace.yaml")["load_from"]
+        assert location["grpc_server"]["location_name"] == ours["python_module"]
 
 
 def test_the_proxy_looks_for_everybody_where_they_are_and_knows_all_that_it_needs() -> None:
@@ -442,6 +450,156 @@ def test_each_page_names_what_there_is(page: Path) -> None:
     assert len(text.splitlines()) < 110
 
 
-@pytest.mark.parametrize("way", [COMPOSE, KUBERNETES], ids=lambda way: way.name)
+@pytest.mark.parametrize("way", [COMPOSE, KUBERNETES, SYSTEMD], ids=lambda way: way.name)
 def test_each_way_says_how_it_has_been_tried(way: Path) -> None:
     assert re.search(r"has\s+not\s+been\s+run", (way / "README.md").read_text())
+
+
+# systemd
+
+UNITS = sorted([*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target")])
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units where systemd finds them, with the programs of this installation."""
+    folder = tmp_path / "units"
+    shutil.copytree(SYSTEMD, folder)
+    for unit in folder.glob("*.service"):
+        unit.write_text(unit.read_text().replace("/opt/rocket_assets/.venv/bin", str(BIN)))
+    return folder
+
+
+def _analyze(units: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "SYSTEMD_UNIT_PATH": f"{units}:", "SYSTEMD_COLORS": "0"}
+    return subprocess.run(
+        [program("systemd-analyze", "systemd"), *map(str, arguments)], env=environ, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("name", [unit.name for unit in UNITS])
+def test_systemd_has_nothing_to_say_against_a_unit(units: Path, name: str) -> None:
+    done = _analyze(units, "verify", units / name)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [unit.name for unit in UNITS if unit.suffix == ".service"])
+def test_a_service_has_few_rights(units: Path, name: str) -> None:
+    """By systemd's own count, from 0 to 10 in tenths; a service that asks for nothing has 9.6."""
+    done = _analyze(units, "security", "--offline=true", "--threshold=20", units / name)
+    assert done.returncode == 0, done.stdout
+
+
+def test_all_services_begin_and_end_with_the_target_and_write_nowhere_else() -> None:
+    wanted = re.findall(r"[\w-]+\.service", (SYSTEMD / "rocket-assets.target").read_text())
+    assert sorted(wanted) == [unit.name for unit in UNITS if unit.suffix == ".service"]
+    common = (SYSTEMD / "rocket-assets-.service.d/common.conf").read_text()
+    assert "PartOf=rocket-assets.target\n" in common
+    assert "ProtectSystem=strict\n" in common
+
+
+class Server:
+    """The lines of the units, run as systemd would, but for other folders and ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {"3000": free_port(), "3001": free_port()}
+        common = self._local((SYSTEMD / "rocket-assets-.service.d/common.conf").read_text())
+        for line in re.findall(r"^StateDirectory=(.*)$", common, re.MULTILINE):
+            for name in line.split():
+                (folder / "var" / name).mkdir(parents=True)
+        (folder / "run").mkdir()
+        (folder / "workspace.yaml").write_text(self._local((SYSTEMD / "workspace.yaml").read_text()))
+        given = re.findall(r"^Environment=(\w+)=(.*)$", common, re.MULTILINE)
+        self.environ = {"PATH": os.environ["PATH"], "HOME": str(folder), **dict(given)}
+
+    def lines(self, name: str, kind: str) -> list[str]:
+        """The lines of one kind in a unit, as this machine can run them."""
+        text = (SYSTEMD / f"rocket-assets-{name}.service").read_text()
+        return [self._local(line) for line in re.findall(rf"^{kind}=(.*)$", text, re.MULTILINE)]
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        """A line that comes to an end."""
+        at = self.folder / "var/rocket-assets"
+        return subprocess.run(["sh", "-c", line], cwd=at, env=self.environ, capture_output=True, text=True, timeout=120)
+
+    def _local(self, text: str) -> str:
+        places = {
+            "/opt/rocket_assets/.venv/bin": BIN,
+            "/opt/rocket_assets/deploy/systemd": self.folder,
+            "/var/lib": self.folder / "var",
+            "/run/rocket-assets": self.folder / "run",
+        }
+        for there, here in places.items():
+            text = text.replace(there, str(here))
+        return re.sub(r"\b(300[01])\b", lambda found: str(self.ports[found[1]]), text)
+
+    @contextmanager
+    def serving(self, name: str, is_there: Callable[[], bool]) -> Iterator[psutil.Process]:
+        """A service that is there."""
+        (line,) = self.lines(name, "ExecStart")
+        (folder := self.folder / "log" / name).mkdir(parents=True)
+        with running(["sh", "-c", f"exec {line}"], self.environ, folder, is_there) as process:
+            yield process
+
+
+_LAUNCH = """mutation($run: ExecutionParams!) {
+    launchRun(executionParams: $run) { ... on LaunchRunSuccess { run { id } } } }"""
+_LIVENESS = f"{BIN}/dagster-daemon liveness-check"
+
+_DAY = "2024-12-05"
+_RUN = {
+    "selector": {
+        "repositoryLocationName": "rocket_assets.definitions",
+        "repositoryName": "__repository__",
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["launches"]}],
+    },
+    "executionMetadata": {"tags": [{"key": "dagster/partition", "value": _DAY}]},
+}
+
+
+@pytest.mark.slow
+def test_the_services_of_one_server_bring_a_day_and_listen_on_loopback(
+    tmp_path: Path, sample_library: LibraryServer
+) -> None:
+    server = Server(tmp_path)
+    server.environ |= {"ROCKET_ASSETS_API_URL": sample_library.url, "ROCKET_ASSETS_END_DATE": "2025-12-31"}
+    ui, gallery = (int(server.ports[port]) for port in ("3000", "3001"))
+    for line in server.lines("code", "ExecStartPre"):
+        assert server.run(line).returncode == 0
+
+    def ask(query: str, **variables: Any) -> Any:
+        asked = {"query": query, "variables": variables}
+        return requests.post(f"http://{HOST}:{ui}/graphql", json=asked, timeout=60).json()["data"]
+
+    def status() -> str:
+        return ask("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)["runOrError"][
+            "status"
+        ]
+
+    with ExitStack() as stack:
+        code = stack.enter_context(server.serving("code", (tmp_path / "run/code.sock").exists))
+        for line in server.lines("code", "ExecStartPost"):
+            assert server.run(line).returncode == 0
+        daemon = stack.enter_context(server.serving("daemon", lambda: server.run(_LIVENESS).returncode == 0))
+        webserver = stack.enter_context(server.serving("webserver", lambda: listens(ui)))
+        pages = stack.enter_context(server.serving("gallery", lambda: listens(gallery)))
+        assert listening(webserver) == listening(pages) == {HOST}
+        assert listening(code) == listening(daemon) == set()
+        sample_library.latency = 5
+        run = ask(_LAUNCH, run=_RUN)["launchRun"]["run"]["id"]
+        gives_up = time.monotonic() + 90
+        while status() != "STARTED":
+            assert status() in ("QUEUED", "STARTING")
+            assert time.monotonic() < gives_up
+            time.sleep(0.2)
+        # As `KillMode=mixed` has it: the service is told to end, and not its runs.
+        assert server.lines("code", "KillMode") == ["mixed"]
+        code.terminate()
+        code.wait(90)
+        while status() != "SUCCESS":
+            assert status() == "STARTED"
+            assert time.monotonic() < gives_up
+            time.sleep(0.2)
+    assert (tmp_path / f"var/rocket-assets/data/launches/2024/{_DAY}.json").exists()

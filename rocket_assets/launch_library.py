@@ -14,7 +14,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Set
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -118,7 +118,8 @@ class Allowance:
 class LaunchLibrary:
     """A Launch Library 2 API, version 2.0.0, 2.2.0 or 2.3.0, as its URL says.
 
-    Each request, with its repetitions, is sent inside `turn`, by which clients agree that one of them asks at a time.
+    Each request, with its repetitions, is sent inside `turn`, by which clients agree that one of them asks at a time. A
+    TimeoutError of it is raised as Unavailable.
     Not safe for use by several threads; close it, or use it in a `with` block.
     """
 
@@ -379,10 +380,19 @@ class LaunchLibrary:
         failed.__cause__ = failed.__context__ = None
         raise failed.with_traceback(None)
 
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._turn)
+            except TimeoutError as error:
+                raise Unavailable("Another run is asking the Launch Library, one request at a time.") from error
+            yield
+
     def _answer(self, url: str) -> dict[str, Any]:
         try:
             # A redirect is refused below: followed, it could carry the token to another host.
-            with self._turn:
+            with self._in_turn():
                 response, body = download(
                     self._session, url, limits=self._limits, timeout=self._timeout, allow_redirects=False
                 )

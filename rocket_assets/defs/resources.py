@@ -22,7 +22,7 @@ from rocket_assets.notifications import Notifier
 from rocket_assets.settings import API_TOKEN, NOTIFY, Settings, notify_addresses
 from rocket_assets.storage import Storage
 
-_LOOK_SECONDS = 15.0
+_LOOK_SECONDS, _LOOK_TURN_SECONDS = 15.0, 10.0
 
 # What a try may take besides its answer: addresses that do not answer, the last part of a body, the pause before it.
 _BESIDES_SECONDS = 60.0
@@ -31,7 +31,8 @@ _BESIDES_SECONDS = 60.0
 class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     """The Launch Library's API.
 
-    Clients that ask `in_turn` send one request at a time, all those of a Dagster home taken together.
+    All clients of a Dagster home send one request at a time. One that waits for its turn longer than `turn_seconds`, if
+    that is not negative, gives up.
     """
 
     url: str
@@ -42,7 +43,7 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     read_timeout: float = Timeout().read
     max_bytes: int = LIMITS.bytes
     max_seconds: float = LIMITS.seconds
-    in_turn: bool = True
+    turn_seconds: float = -1
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LaunchLibrary]:
@@ -55,7 +56,7 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
             retries=self.retries,
             backoff=self.backoff,
             limits=Limits(bytes=self.max_bytes, seconds=self.max_seconds),
-            turn=turn_of(context.instance, lasts=self._longest) if self.in_turn and context.instance else None,
+            turn=turn_of(context.instance, self.turn_seconds, lasts=self._longest) if context.instance else None,
         ) as library:
             yield library
 
@@ -178,7 +179,7 @@ def resources(settings: Settings) -> dict[str, object]:
             max_seconds=settings.max_seconds,
         ),
         # A look for changes needs no more than a `list` answer says, a ninth of the bytes; and Dagster breaks off a
-        # sensor that takes longer than a minute, so that it cannot wait until the runs have asked.
+        # sensor that takes longer than a minute, so that it cannot wait for long until the runs have asked.
         "launch_list": LaunchLibraryResource(
             url=settings.api_url,
             mode="list",
@@ -187,7 +188,7 @@ def resources(settings: Settings) -> dict[str, object]:
             read_timeout=_LOOK_SECONDS,
             max_bytes=settings.max_bytes,
             max_seconds=_LOOK_SECONDS,
-            in_turn=False,
+            turn_seconds=_LOOK_TURN_SECONDS,
         ),
         "storage": StorageResource(place=place),
         "stored": StorageResource(place=place, writes=False),

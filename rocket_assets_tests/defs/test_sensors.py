@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import dagster as dg
 import pytest
 
 from rocket_assets.definitions import definitions
-from rocket_assets.defs.resources import LaunchLibraryResource, resources
+from rocket_assets.defs.resources import LaunchLibraryResource, resources, turn_of
 from rocket_assets.defs.runs import BECAUSE, COMMAND
 from rocket_assets.defs.sensors import tell_news
 from rocket_assets.notifications import Notifier
@@ -185,6 +186,24 @@ def test_a_server_that_does_not_answer_is_a_reason_to_skip_and_the_memory_stays(
     assert isinstance(reason, dg.SkipReason)
     assert "answered 503" in (reason.skip_message or "")
     assert "asks for what this one missed" in (reason.skip_message or "")
+
+
+def test_a_look_that_does_not_get_its_turn_soon_is_left_to_the_next_one(
+    instance: dg.DagsterInstance, storage: Storage
+) -> None:
+    """Dagster breaks off a tick that takes longer than a minute."""
+    turn = turn_of(instance)
+    assert turn
+    with LibraryServer() as server, turn:
+        settings = Settings.read({API_URL.name: server.url, STORAGE.name: storage.uri})
+        sensor = definitions(settings, lambda: NOW).resolve_sensor_def("launch_library_changes")
+        with dg.build_sensor_context(instance, None, resources=resources(settings)) as context:
+            begun = time.monotonic()
+            reason = sensor(context)
+            assert 5 < time.monotonic() - begun < 30
+    assert not server.requests
+    assert isinstance(reason, dg.SkipReason)
+    assert "Another run is asking the Launch Library" in (reason.skip_message or "")
 
 
 @pytest.mark.parametrize(

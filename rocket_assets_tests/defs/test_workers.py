@@ -288,7 +288,7 @@ def test_a_worker_takes_no_run_that_it_has_no_place_for(site: Site) -> None:
         site.cluster.until(
             lambda: DAGSTER_CELERY_TASK_ID_TAG in site.run(waiting).tags, "another run is with the broker"
         )
-        assert launcher.celery.control.inspect(["full@here"]).reserved() == {"full@here": []}
+        assert launcher.celery.control.inspect(["full@here"], timeout=10).reserved() == {"full@here": []}
         with site.cluster.worker("free"):
             assert site.ends(waiting)[0] == SUCCESS
             assert site.cluster.taken_by(site.run(waiting)) == "free"

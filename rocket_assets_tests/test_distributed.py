@@ -215,6 +215,7 @@ def play(folder: Path, s3: S3) -> Story:
 
         pictures.left = KEPT_AFTER
         backfill = stage.begin("with a kill")
+        cluster.until(lambda: pictures.most_at_once > WORKERS, "both workers wait for pictures")
         died, had = cluster.until(partial(stage.in_the_middle, backfill), "a run is in the middle", pause=0.05)
         kill(stage.workers[cluster.taken_by(died)])
         pictures.goes_on.set()

@@ -23,7 +23,7 @@ import pytest
 import requests
 
 from rocket_assets import storage as keys
-from rocket_assets.defs.assets import POOL
+from rocket_assets.defs.instance import POOL
 from rocket_assets.defs.runs import BECAUSE
 from rocket_assets.sample_library import catalogue, vocabulary
 from rocket_assets.sample_library.server import LibraryServer, Request

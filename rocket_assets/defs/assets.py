@@ -24,6 +24,7 @@ from rocket_assets.defs.conditions import (
     versions_of_months,
 )
 from rocket_assets.defs.environment import SETTINGS
+from rocket_assets.defs.instance import POOL
 from rocket_assets.defs.partitions import days, days_of_each_month, months
 from rocket_assets.defs.runs import (
     days_of_run,
@@ -48,9 +49,6 @@ Events = Iterator[dg.AssetMaterialization | dg.MaterializeResult[Any] | dg.Asset
 
 GROUP = "spaceflight"
 """One for all: of several, the UI's graph shows no more than their names at first."""
-
-POOL = "launch_library"
-"""Has one slot, so that one run asks the API at a time; `resources` makes sure of it where Dagster does not."""
 
 OWNERS = ["team:rocket-assets"]
 

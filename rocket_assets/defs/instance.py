@@ -12,12 +12,17 @@ of them are dead; Dagster's own launcher cannot.
 slot and takes it in two steps, and also on PostgreSQL the lock of the first ends before the second. Of four processes
 that asked at once, two or three got it in a quarter of the cases. Where PostgreSQL has the records, it says whose turn
 it is.
+
+**The slot that is lost.** In the same way, a step that looks for a slot while another has it, and queues up when that
+one has just given it back, is told of nothing: it waits beside a free slot until another gives one back, which may be
+never, because Dagster's queue holds back the runs that could. So each run looks for itself whether one is free.
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +43,9 @@ from sqlalchemy.exc import DBAPIError
 LOOKS = "launch_library_changes"
 """The sensor whose logs are kept."""
 
+POOL = "launch_library"
+"""Has one slot, so that one run asks the API at a time; `resources` makes sure of it where Dagster does not."""
+
 # A code server that does not listen three times in a row is gone; one that is slow to answer is busy.
 _ASKED, _PAUSE_SECONDS, _ANSWER_SECONDS = 3, 1.0, 10
 
@@ -45,6 +53,8 @@ _ASKED, _PAUSE_SECONDS, _ANSWER_SECONDS = 3, 1.0, 10
 _TAKE = text("SELECT pg_try_advisory_lock(19571004)")
 _GIVE_BACK = text("SELECT pg_advisory_unlock(19571004)")
 _TURN_PAUSE_SECONDS = 0.1
+
+_SLOT_SECONDS = 5.0
 
 # Settings of the server for one connection, as far as it knows them.
 _SET = text("SELECT set_config(name, value, false) FROM pg_settings JOIN json_each_text(:settings) ON key = name")
@@ -187,3 +197,32 @@ def _give_back(connection: Connection) -> None:
         dg.get_dagster_logger().warning(
             "The connection to PostgreSQL ended while the Launch Library was asked: another may have asked meanwhile."
         )
+
+
+@contextmanager
+def giving_lost_slots(instance: dg.DagsterInstance, pool: str = POOL) -> Iterator[None]:
+    """While this lasts, a slot of a pool that is free and promised to nobody is given to the step that waits longest.
+
+    What Dagster does in the very same moment may give it to one more: that one waits until it is free again.
+    """
+    log = instance.event_log_storage
+    if instance.is_ephemeral or not isinstance(log, SqlEventLogStorage):
+        # It has one process, and no run beside another.
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(_SLOT_SECONDS):
+            # Records that cannot be read now are looked at again soon; the step to which they matter says so itself.
+            with suppress(Exception):
+                if log.has_unassigned_slots(pool):
+                    log.assign_pending_steps([pool])
+
+    watch = threading.Thread(target=look, name="lost slots", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()

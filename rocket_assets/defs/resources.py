@@ -6,14 +6,14 @@ are passed as the names of their variables, so that their values are in no snaps
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock
 
 from rocket_assets import storage as keys
-from rocket_assets.defs.instance import turn_in_database
+from rocket_assets.defs.instance import giving_lost_slots, turn_in_database
 from rocket_assets.gallery.site import Gallery
 from rocket_assets.images import WORKERS, ImageLibrary
 from rocket_assets.launch_library import LaunchLibrary
@@ -48,7 +48,9 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[LaunchLibrary]:
         """A client whose connections are given back when the run ends."""
-        with LaunchLibrary(
+        instance = context.instance
+        in_run = giving_lost_slots(instance) if instance and context.run else nullcontext()
+        client = LaunchLibrary(
             self.url,
             token=self.token,
             mode=self.mode,
@@ -56,8 +58,9 @@ class LaunchLibraryResource(dg.ConfigurableResource[LaunchLibrary]):
             retries=self.retries,
             backoff=self.backoff,
             limits=Limits(bytes=self.max_bytes, seconds=self.max_seconds),
-            turn=turn_of(context.instance, self.turn_seconds, lasts=self._longest) if context.instance else None,
-        ) as library:
+            turn=turn_of(instance, self.turn_seconds, lasts=self._longest) if instance else None,
+        )
+        with in_run, client as library:
             yield library
 
     @property

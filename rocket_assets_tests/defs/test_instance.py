@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,21 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 import yaml
+from sqlalchemy.exc import OperationalError
 
 from rocket_assets.definitions import definitions
-from rocket_assets.defs.instance import LOOKS, CheckedRunLauncher, TickLogManager, turn_in_database
+from rocket_assets.defs.instance import (
+    LOOKS,
+    POOL,
+    CheckedRunLauncher,
+    TickLogManager,
+    giving_lost_slots,
+    turn_in_database,
+)
+from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets.settings import Settings
-from rocket_assets_tests.project import tree
+from rocket_assets.storage import Storage
+from rocket_assets_tests.project import Project, tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,16 +138,15 @@ def test_a_turn_is_taken_away_from_a_process_that_hangs_which_says_so_when_it_go
     mine, yours, _ = postgres
     turn = turn_in_database(mine, 30, patience=0.5)
     assert turn
-    with holding_turn(yours, lasts=2) as process:
+    with holding_turn(yours, lasts=6) as process:
         process.send_signal(signal.SIGSTOP)
         with turn, caplog.at_level(logging.INFO):
             process.send_signal(signal.SIGCONT)
             said = process.communicate("go on\n", timeout=60)[1]
         assert process.returncode == 0
     assert "another may have asked meanwhile" in said
-    assert [message for message in caplog.messages if "still waiting" in message] == [
-        "Another has had the turn to ask the Launch Library for 1 seconds; still waiting."
-    ]
+    (waiting,) = (message for message in caplog.messages if "still waiting" in message)
+    assert re.fullmatch(r"Another has had the turn to ask the Launch Library for \d+ seconds; still waiting\.", waiting)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="connections are looked at as Linux shows them")
@@ -172,6 +182,86 @@ def test_a_turn_that_was_given_back_is_free_though_its_connection_stays(postgres
 
 def test_where_records_are_in_no_postgresql_it_says_nothing(kept: dg.DagsterInstance) -> None:
     assert turn_in_database(kept) is None
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def recording(request: pytest.FixtureRequest) -> dg.DagsterInstance:
+    """An instance on each kind of records."""
+    return request.getfixturevalue("kept") if request.param == "SQLite" else request.getfixturevalue("postgres")[0]
+
+
+@pytest.fixture
+def lost(recording: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
+    """One in which another gives its slot back after who asks for it has looked, and before that one queues up."""
+    monkeypatch.setattr("rocket_assets.defs.instance._SLOT_SECONDS", 0.1)
+    log: Any = recording.event_log_storage
+    looks = log.has_unassigned_slots
+
+    def look(pool: str) -> bool:
+        found = looks(pool)
+        log.free_concurrency_slots_for_run("another")
+        return found
+
+    log.set_concurrency_slots(POOL, 1)
+    assert log.claim_concurrency_slot(POOL, "another", "launches").is_claimed
+    monkeypatch.setattr(log, "has_unassigned_slots", look)
+    return recording
+
+
+def test_by_dagster_alone_a_step_can_wait_for_ever_beside_a_free_slot(lost: dg.DagsterInstance) -> None:
+    """Where this is no more so, `giving_lost_slots` can go."""
+    log = lost.event_log_storage
+    assert not log.claim_concurrency_slot(POOL, "run", "launches").is_claimed
+    assert log.get_concurrency_info(POOL).active_slot_count == 0
+    assert not log.claim_concurrency_slot(POOL, "run", "launches").is_claimed
+
+
+def test_a_slot_that_is_free_is_given_to_a_step_that_waits_beside_it(lost: dg.DagsterInstance) -> None:
+    log = lost.event_log_storage
+    assert not log.claim_concurrency_slot(POOL, "run", "launches").is_claimed
+    with giving_lost_slots(lost):
+        until(lambda: log.claim_concurrency_slot(POOL, "run", "launches").is_claimed)
+
+
+def test_a_slot_that_somebody_has_is_given_to_nobody_else(lost: dg.DagsterInstance) -> None:
+    log = lost.event_log_storage
+    log.free_concurrency_slots_for_run("another")
+    assert log.claim_concurrency_slot(POOL, "run", "launches").is_claimed
+    assert not log.claim_concurrency_slot(POOL, "later", "launches").is_claimed
+    with giving_lost_slots(lost):
+        time.sleep(1)
+        assert not log.claim_concurrency_slot(POOL, "later", "launches").is_claimed
+
+
+def test_a_run_whose_slot_was_lost_goes_on(
+    lost: dg.DagsterInstance, sample_library: LibraryServer, storage: Storage
+) -> None:
+    assert Project(sample_library.url, storage, lost).bring("2024-12-05", assets=["launches"]).success
+
+
+def test_records_that_cannot_be_read_for_a_moment_are_looked_at_again(
+    lost: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: Any = lost.event_log_storage
+    log.claim_concurrency_slot(POOL, "run", "launches")
+    refusals, assign = iter([OperationalError("", {}, OSError("database is locked"))]), log.assign_pending_steps
+
+    def refuse_once(pools: list[str]) -> None:
+        for refusal in refusals:
+            raise refusal
+        assign(pools)
+
+    monkeypatch.setattr(log, "assign_pending_steps", refuse_once)
+    with giving_lost_slots(lost):
+        until(lambda: log.claim_concurrency_slot(POOL, "run", "launches").is_claimed)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    gives_up = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < gives_up
+        time.sleep(0.05)
 
 
 @contextmanager

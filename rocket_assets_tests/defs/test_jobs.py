@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocket_assets.defs.assets import POOL
+from rocket_assets.defs.instance import POOL
 from rocket_assets_tests.project import Project
 
 RANGE = {"dagster/asset_partition_range_start": "2024-12-04", "dagster/asset_partition_range_end": "2024-12-06"}

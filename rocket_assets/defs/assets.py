@@ -166,8 +166,10 @@ def launches(
     archive, errors = Archive(storage), dict[date, RocketAssetsError]()
     not_done, broken_off = days_to_bring(context), None
     try:
-        brought = launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ()
-        for written in archive.write_days(brought):
+        asked = launch_library.days(not_done[0], not_done[-1] + timedelta(days=1)) if not_done else ()
+        # Between them may be days that stand.
+        wanted = set(not_done)
+        for written in archive.write_days(day for day in asked if day.day in wanted):
             day = written.day
             if written.error:
                 errors[day.day] = written.error

@@ -78,7 +78,12 @@ def days_of_tags(tags: Mapping[str, str]) -> tuple[date, date] | None:
 
 
 def days_to_bring(context: dg.AssetExecutionContext) -> list[date]:
-    """The days of this run that it has not recorded yet: all of them, unless it goes on after a wait or a death."""
+    """The days of this run that it has not recorded yet: all of them, unless it goes on after a wait or a death.
+
+    A day alone is always brought: what follows it in the same run waits for its output.
+    """
+    if len(context.partition_keys) == 1:
+        return days_of_run(context)
     begun = [context.run.run_id] if context.retry_number else []
     done = [recorded_by(context.instance, run, context.asset_key) for run in (*begun, *_died_before(context))]
     return [date.fromisoformat(key) for key in context.partition_keys if key not in set[str]().union(*done)]

@@ -50,31 +50,56 @@ def test_promise_7_a_throttled_run_waits_and_then_goes_on(storage: Storage, inst
         assert len(project.archive.read_launches(date(2024, 12, 3))) == 40
 
 
+BEGUN_AGAIN = {"dagster/retry_number": "1"}
+"""What Dagster says of a run that it has begun again by itself."""
+
+
+def again(
+    project: Project, parent: str, *assets: str, start: str, end: str, **more: str
+) -> tuple[dg.ExecuteInProcessResult, list[str]]:
+    """A run in place of another, and the days that it has recorded of the first of its assets."""
+    days = {"dagster/asset_partition_range_start": start, "dagster/asset_partition_range_end": end}
+    result = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance,
+        asset_selection=[dg.AssetKey(asset) for asset in assets],
+        tags=(days if start < end else {"dagster/partition": start}) | {"dagster/parent_run_id": parent} | more,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    return result, sorted(recorded_by(project.instance, result.run_id, dg.AssetKey(assets[0])))
+
+
 def test_a_run_that_dagster_begins_again_goes_on_where_the_dead_one_was_and_one_that_a_person_begins_does_not(
     project: Project, sample_library: LibraryServer
 ) -> None:
     """Its days cost requests, of which there are fifteen an hour."""
     died = project.bring("2024-12-01", "2024-12-03", ["launches"]).run_id
-
-    def again(parent: str, **more: str) -> tuple[str, list[str]]:
-        """A run of five days: its id, and the days that it has recorded."""
-        asked = len(sample_library.api_requests)
-        days = {"dagster/asset_partition_range_start": "2024-12-01", "dagster/asset_partition_range_end": "2024-12-05"}
-        result = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-            instance=project.instance,
-            asset_selection=[dg.AssetKey("launches")],
-            tags=days | {"dagster/parent_run_id": parent} | more,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        recorded = sorted(recorded_by(project.instance, result.run_id, dg.AssetKey("launches")))
-        assert (len(sample_library.api_requests) > asked) is bool(recorded)
-        return result.run_id, recorded
-
-    by_dagster = {"dagster/retry_number": "1"}
-    second, recorded = again(died, **by_dagster)
+    five = {"start": "2024-12-01", "end": "2024-12-05"}
+    second, recorded = again(project, died, "launches", **five, **BEGUN_AGAIN)
     assert recorded == ["2024-12-04", "2024-12-05"]
-    assert again(second, **by_dagster)[1] == []
-    assert len(again(died)[1]) == 5
+    asked = len(sample_library.api_requests)
+    assert again(project, second.run_id, "launches", **five, **BEGUN_AGAIN)[1] == []
+    assert len(sample_library.api_requests) == asked
+    assert len(again(project, died, "launches", **five)[1]) == 5
+
+
+def test_of_a_run_that_is_begun_again_only_the_days_come_that_the_dead_one_had_not_though_others_lie_between_them(
+    project: Project,
+) -> None:
+    """As when one of them could not be stored."""
+    first = project.bring("2024-12-01", "2024-12-02", ["launches"]).run_id
+    died = again(project, first, "launches", start="2024-12-04", end="2024-12-05", **BEGUN_AGAIN)[0].run_id
+    assert again(project, died, "launches", start="2024-12-01", end="2024-12-06", **BEGUN_AGAIN)[1] == [
+        "2024-12-03",
+        "2024-12-06",
+    ]
+
+
+def test_a_run_of_one_day_that_is_begun_again_brings_all_that_it_is_to_bring(project: Project) -> None:
+    """Else Dagster would pass over the pictures in silence, because the launches before them give nothing."""
+    died = project.bring("2024-12-05", assets=["launches"]).run_id
+    result, recorded = again(project, died, *BOTH, start="2024-12-05", end="2024-12-05", **BEGUN_AGAIN)
+    assert recorded == ["2024-12-05"]
+    assert recorded_by(project.instance, result.run_id, dg.AssetKey("launch_images")) == {"2024-12-05"}
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 import yaml
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import construct_dagster_k8s_job
 
 from rocket_assets.defs.pods import CheckedK8sRunLauncher
 
@@ -26,6 +28,9 @@ class Cluster(ThreadingHTTPServer):
         self.jobs = dict[str, dict[str, int]]()
         """The state of each, by its path."""
 
+        self.refuses = 0
+        """The status with which it refuses whatever it is asked, if any."""
+
         self.deleted = list[str]()
 
     def job(self, run: dg.DagsterRun) -> str:
@@ -38,6 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """How a Job fares; its pods have gone with it."""
+        if self.server.refuses:
+            self._answer(self.server.refuses, {"kind": "Status"})
+            return
         if "/pods" in self.path:
             self._answer(200, {"kind": "PodList", "items": []})
             return
@@ -144,8 +152,21 @@ def test_a_run_whose_pod_has_ended_or_is_gone_is_dead(
     run = _launched(instance)
     if state:
         cluster.jobs[cluster.job(run)] = state
-    # What is neither of the two, Dagster's monitoring ends.
-    assert _health(instance, run) not in ("RUNNING", "SUCCESS")
+    assert _health(instance, run) == ("FAILED" if state else "NOT_FOUND")
+
+
+@pytest.mark.parametrize("silence", [403, 429, "nobody listens"])
+def test_where_the_cluster_cannot_be_asked_nothing_is_said_of_a_run(
+    instance: dg.DagsterInstance, cluster: Cluster, silence: int | str
+) -> None:
+    """As while its control plane is renewed: the pod goes on, and the run must not be begun again beside it."""
+    run = _launched(instance)
+    if isinstance(silence, int):
+        cluster.refuses = silence
+    else:
+        cluster.socket.close()
+    with pytest.raises(ConnectionError, match=run.run_id):
+        _health(instance, run)
 
 
 def test_a_run_is_ended_by_its_pod(instance: dg.DagsterInstance, cluster: Cluster) -> None:
@@ -153,6 +174,34 @@ def test_a_run_is_ended_by_its_pod(instance: dg.DagsterInstance, cluster: Cluste
     cluster.jobs[cluster.job(run)] = {"active": 1}
     assert instance.run_launcher.terminate(run.run_id)
     assert cluster.deleted == [cluster.job(run)]
+
+
+def test_the_pod_of_a_run_has_the_rights_and_the_room_of_the_code_location(instance: dg.DagsterInstance) -> None:
+    """Of the second the chart tells Dagster with the settings, of the first it does not."""
+    launcher = instance.run_launcher
+    assert isinstance(launcher, CheckedK8sRunLauncher)
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    told = K8sContainerContext.create_from_config({"k8s": {"resources": code["resources"]}})
+    context = launcher.get_container_context_for_run(_launched(instance)).merge(told)
+    job = construct_dagster_k8s_job(
+        context.get_k8s_job_config("rocket-assets", launcher),
+        args=[],
+        job_name="run",
+        user_defined_k8s_config=context.run_k8s_config,
+    ).to_dict()
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (_said(pod["security_context"]), _said(container["security_context"])) == (
+        {"run_as_non_root": True, "run_as_user": 10001, "fs_group": 10001},
+        {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}},
+    )
+    assert _said(container["resources"]) == code["resources"]
+    assert job["spec"]["ttl_seconds_after_finished"] == 3600
+
+
+def _said(part: Any) -> Any:
+    """What an object of Kubernetes says, without what it leaves open."""
+    return {name: _said(value) for name, value in part.items() if value is not None} if isinstance(part, dict) else part
 
 
 def test_the_launcher_is_the_one_that_the_values_name_and_can_tell_the_dead(instance: dg.DagsterInstance) -> None:

@@ -68,6 +68,27 @@ class Telling:
         return [row | differs.get(row["id"], {}) for row in rows]
 
 
+class Silence:
+    """A library that keeps its launches to itself while a test wants it to; give its server the `as_of` of this."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._over.set()
+
+    def begin(self) -> None:
+        """Let who asks from now on wait."""
+        self._over.clear()
+
+    def end(self) -> None:
+        """Answer all who wait, and who asks from now on."""
+        self._over.set()
+
+    def as_of(self, rows: list[_Row], now: datetime) -> list[_Row]:
+        """The rows, when it is over."""
+        self._over.wait()
+        return rows
+
+
 class Homes:
     """The homes of stories that play side by side, and that end together."""
 

@@ -30,7 +30,7 @@ from rocket_assets.sample_library import catalogue
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets_tests.bucket import S3
 from rocket_assets_tests.cluster import BIN, Cluster
-from rocket_assets_tests.daemon import kill, run_of
+from rocket_assets_tests.daemon import Silence, kill, run_of
 from rocket_assets_tests.programs import SAID
 from rocket_assets_tests.project import BOTH, tree
 from rocket_assets_tests.test_promises import small
@@ -155,6 +155,7 @@ class Stage:
 
     cluster: Cluster
     library: LibraryServer
+    silence: Silence
     workers: dict[str, subprocess.Popen[str]]
     asked_before: int = 0
     """Requests that the library got before the backfill that is under way."""
@@ -184,27 +185,31 @@ class Stage:
         return None
 
     def ask_at_once(self) -> Sequence[dg.RunRecord]:
-        """Two runs of launches, when two workers are free and the library takes its time.
+        """Two runs of launches, when two workers are free and the library answers no sooner than both have begun.
 
         Both are given to them at once only as long as Dagster has not heard of the pool: then its queue holds one back.
         """
-        self.library.latency = 3
+        self.silence.begin()
         ids = [self.cluster.run(run_of("launches", day)) for day in DAYS[:2]]
+        begun = dg.RunsFilter(run_ids=ids, statuses=[STARTED])
+        self.cluster.until(lambda: self.cluster.instance.get_runs_count(begun) == len(ids), "both runs have begun")
+        self.silence.end()
         self.cluster.until(self.cluster.is_idle, "both runs have ended")
-        self.library.latency = 0
         return self.cluster.instance.get_run_records(dg.RunsFilter(run_ids=ids))
 
 
 def play(folder: Path, s3: S3) -> Story:
-    pictures = Pictures(seconds=0.5)
-    with LibraryServer(rows=rows, picture=pictures) as library, ExitStack() as stack:
+    pictures, silence = Pictures(seconds=0.5), Silence()
+    with LibraryServer(rows=rows, picture=pictures, as_of=silence.as_of) as library, ExitStack() as stack:
+        # Before the library ends, which waits for its answers.
+        stack.callback(silence.end)
         settings = {
             "ROCKET_ASSETS_API_URL": library.url,
             "ROCKET_ASSETS_START_DATE": DAYS[0],
             "ROCKET_ASSETS_END_DATE": DAYS[-1],
         }
         cluster = stack.enter_context(Cluster(folder / "cluster", s3, **settings))
-        stage = Stage(cluster, library, {"one": stack.enter_context(cluster.worker("one"))})
+        stage = Stage(cluster, library, silence, {"one": stack.enter_context(cluster.worker("one"))})
         cluster.stop_sensors()
         with cluster.worker("other"):
             asked_at_once = stage.ask_at_once()

@@ -619,8 +619,8 @@ def stopped(storage: Storage) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
             try:
                 # An empty one may be so new that nobody holds it yet.
-                while process.poll() is None and not any(path.stat().st_size for path in beside_a(storage)):
-                    pass
+                while process.poll() is None and not any(size_of(path) for path in beside_a(storage)):
+                    time.sleep(0.001)
                 process.send_signal(signal.SIGSTOP)
                 if process.returncode is None:
                     os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -631,6 +631,14 @@ def stopped(storage: Storage) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
         storage.delete(["a"])
     raise TimeoutError("It was done each time before it could be stopped.")
+
+
+def size_of(path: Path) -> int:
+    """The size of a file; of one that is gone, as when it has just got its name, nothing."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def beside_a(storage: Storage) -> list[Path]:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,14 +28,11 @@ from rocket_assets.defs.workers import CheckedCeleryRunLauncher
 from rocket_assets.sample_library.server import LibraryServer
 from rocket_assets_tests.bucket import S3
 from rocket_assets_tests.cluster import DEPLOYED, ROOT, Cluster
-from rocket_assets_tests.daemon import kill, run_of
+from rocket_assets_tests.daemon import Silence, kill, run_of
 from rocket_assets_tests.programs import HOST, free_port
 from rocket_assets_tests.servers import PASSWORD, serving_redis
 
 DAY = "2024-12-05"
-
-SILENCE = 90
-"""Seconds for which the library is silent: longer than anything that a test waits for meanwhile."""
 
 SOON = 0.5
 """Seconds within which one that listens is heard, mostly; who was not is asked again."""
@@ -189,11 +186,11 @@ class Site:
     """A deployment with a library that is silent as long as it is told to be."""
 
     cluster: Cluster
-    library: LibraryServer
+    silence: Silence
 
-    def begin(self, worker: str, silence: float = SILENCE, /, **tags: str) -> str:
+    def begin(self, worker: str, **tags: str) -> str:
         """A run that asks the silent library in the hands of a worker; its id."""
-        self.library.latency = silence
+        self.silence.begin()
         run_id = self.launch("launches", **tags)
         self.cluster.until(lambda: self._has(worker, run_id), f"{worker} has the run")
         return run_id
@@ -203,6 +200,11 @@ class Site:
         given = run_of(asset, DAY)
         given["executionMetadata"]["tags"] += [{"key": key, "value": value} for key, value in tags.items()]
         return self.cluster.run(given)
+
+    def break_off(self, run_id: str) -> dg.DagsterRunStatus:
+        """End a run as somebody does in the UI, who does not want it to be begun again: how it ended."""
+        assert self.cluster.graphql(END, {"id": run_id})["terminateRun"]["__typename"] == "TerminateRunSuccess"
+        return self.ends(run_id)[0]
 
     def _has(self, worker: str, run_id: str) -> bool:
         log, run = self.cluster.instance.event_log_storage, self.run(run_id)
@@ -223,7 +225,7 @@ class Site:
 
     def ends_when_begun_again(self, run_id: str) -> dg.DagsterRunStatus:
         """Wait until a run has ended that was begun again by Dagster, now that the library answers."""
-        self.library.latency = 0
+        self.silence.end()
         instance = self.cluster.instance
         again = dg.RunsFilter(tags={"dagster/parent_run_id": run_id})
         (run,) = self.cluster.until(partial(instance.get_runs, again), "the run is begun again")
@@ -232,12 +234,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, s3_server: S3) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("workers") / "cluster"
-    with LibraryServer() as library:
+    folder, silence = tmp_path_factory.mktemp("workers") / "cluster", Silence()
+    with LibraryServer(as_of=silence.as_of) as library, ExitStack() as stack:
+        # Before the library ends, which waits for its answers.
+        stack.callback(silence.end)
         settings = {"ROCKET_ASSETS_API_URL": library.url, "ROCKET_ASSETS_POLL_SECONDS": "86400"}
-        with Cluster(folder, s3_server, ROCKET_ASSETS_END_DATE="2025-12-31", **settings) as cluster:
-            cluster.stop_sensors()
-            yield Site(cluster, library)
+        cluster = stack.enter_context(Cluster(folder, s3_server, ROCKET_ASSETS_END_DATE="2025-12-31", **settings))
+        cluster.stop_sensors()
+        yield Site(cluster, silence)
 
 
 @pytest.mark.slow
@@ -270,8 +274,7 @@ def test_a_run_that_takes_longer_than_it_may_is_ended_and_begun_again_though_its
 def test_a_run_that_somebody_ends_is_not_begun_again(site: Site) -> None:
     with site.cluster.worker("stopped"):
         run_id = site.begin("stopped")
-        assert site.cluster.graphql(END, {"id": run_id})["terminateRun"]["__typename"] == "TerminateRunSuccess"
-        assert site.ends(run_id)[0] == CANCELED
+        assert site.break_off(run_id) == CANCELED
         assert site.run(run_id).tags.get("dagster/will_retry") != "true"
 
 
@@ -283,7 +286,6 @@ def test_a_worker_takes_no_run_that_it_has_no_place_for(site: Site) -> None:
         assert isinstance(launcher, CheckedCeleryRunLauncher)
         launcher.celery.AsyncResult(site.run(full).tags[DAGSTER_CELERY_TASK_ID_TAG]).forget()
         assert launcher.check_run_worker_health(site.run(full)).status.value == "RUNNING"
-        site.library.latency = 0
         waiting = site.launch("launch_images")
         site.cluster.until(
             lambda: DAGSTER_CELERY_TASK_ID_TAG in site.run(waiting).tags, "another run is with the broker"
@@ -293,6 +295,7 @@ def test_a_worker_takes_no_run_that_it_has_no_place_for(site: Site) -> None:
             assert site.ends(waiting)[0] == SUCCESS
             assert site.cluster.taken_by(site.run(waiting)) == "free"
         assert site.run(full).status == STARTED
+        assert site.break_off(full) == CANCELED
 
 
 def answers(launcher: CheckedCeleryRunLauncher, worker: str) -> bool:
@@ -307,7 +310,7 @@ def answers(launcher: CheckedCeleryRunLauncher, worker: str) -> bool:
 def test_a_broker_that_is_restarted_harms_no_run(site: Site) -> None:
     """Neither one that a worker has, nor one that nobody has taken yet."""
     with site.cluster.worker("steady"):
-        steady, launcher = site.begin("steady", 45), site.cluster.instance.run_launcher
+        steady, launcher = site.begin("steady"), site.cluster.instance.run_launcher
         assert isinstance(launcher, CheckedCeleryRunLauncher)
         waiting = site.launch("launch_images")
         site.cluster.until(
@@ -317,7 +320,7 @@ def test_a_broker_that_is_restarted_harms_no_run(site: Site) -> None:
         site.cluster.until(lambda: answers(launcher, "steady@here"), "the worker has found it again")
         assert [launcher.check_run_worker_health(site.run(steady)).status.value for _ in range(4)] == ["RUNNING"] * 4
         assert site.run(waiting).status != STARTED
-        site.library.latency = 0
+        site.silence.end()
         assert site.ends(steady)[0] == SUCCESS
         assert site.ends(waiting)[0] == SUCCESS
 

@@ -56,8 +56,9 @@ def rebuild(
         with_launches: the days whose launches are stored.
         with_pictures: those whose pictures are.
     """
-    busy = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    # In this order, or one that is begun in between would be neither of the two.
     newest = max((record.storage_id for record in instance.get_run_records(limit=1)), default=0)
+    busy = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     with ImageLibrary(archive.storage) as library:
         yield from _record(instance, archive, library, with_launches, with_pictures)
         brought = _days_of([*busy, *_begun_since(instance, newest)])

@@ -316,6 +316,15 @@ def test_all_that_the_image_is_made_of_is_there_and_is_let_through() -> None:
         assert str(link.resolve().relative_to(ROOT)) in sources
 
 
+@pytest.mark.parametrize("name", ["code", "webserver", "webserver-public"])
+def test_the_logs_of_ticks_are_in_a_folder_that_is_shared(name: str) -> None:
+    """In `storage` of the home, as `test_instance` says, which the image has, so that its user may write there."""
+    (home,) = re.findall(r"DAGSTER_HOME=(\S+)", (COMPOSE / "Dockerfile").read_text())
+    assert "install --directory --owner=dagster $DAGSTER_HOME/storage" in (COMPOSE / "Dockerfile").read_text()
+    (mounted,) = SERVICES[name]["volumes"]
+    assert mounted.removesuffix(":ro") == f"ticks:{home}/storage"
+
+
 def test_the_image_runs_as_nobody_in_particular_on_what_was_tested() -> None:
     last = [index for index, (word, _) in enumerate(_instructions()) if word == "FROM"][-1]
     final = _instructions()[last:]
@@ -498,6 +507,12 @@ def test_all_services_begin_and_end_with_the_target_and_write_nowhere_else() -> 
     assert "ProtectSystem=strict\n" in common
 
 
+def test_the_daemon_is_not_there_while_the_code_location_ends_and_refuses_runs() -> None:
+    daemon = (SYSTEMD / "rocket-assets-daemon.service").read_text()
+    assert re.search("^After=rocket-assets-code.service$", daemon, re.MULTILINE)
+    assert re.search("^PartOf=rocket-assets-code.service$", daemon, re.MULTILINE)
+
+
 class Server:
     """The lines of the units, run as systemd would, but for other folders and ports."""
 
@@ -589,17 +604,17 @@ def test_the_services_of_one_server_bring_a_day_and_listen_on_loopback(
         assert listening(code) == listening(daemon) == set()
         sample_library.latency = 5
         run = ask(_LAUNCH, run=_RUN)["launchRun"]["run"]["id"]
-        gives_up = time.monotonic() + 90
-        while status() != "STARTED":
-            assert status() in ("QUEUED", "STARTING")
+        gives_up = time.monotonic() + 180
+        while (now := status()) != "STARTED":
+            assert now in ("QUEUED", "STARTING")
             assert time.monotonic() < gives_up
             time.sleep(0.2)
         # As `KillMode=mixed` has it: the service is told to end, and not its runs.
         assert server.lines("code", "KillMode") == ["mixed"]
         code.terminate()
         code.wait(90)
-        while status() != "SUCCESS":
-            assert status() == "STARTED"
+        while (now := status()) != "SUCCESS":
+            assert now == "STARTED"
             assert time.monotonic() < gives_up
             time.sleep(0.2)
     assert (tmp_path / f"var/rocket-assets/data/launches/2024/{_DAY}.json").exists()

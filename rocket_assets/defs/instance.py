@@ -82,7 +82,8 @@ class TickLogManager(LocalComputeLogManager):
     def register_instance(self, instance: dg.DagsterInstance) -> None:
         """Take the home that the instance has, which is a passing one where DAGSTER_HOME is not set."""
         super().register_instance(instance)
-        self._base_dir = instance.root_directory
+        # Where Dagster has logs by itself; `deploy/compose` shares this folder between the processes.
+        self._base_dir = str(Path(instance.root_directory) / "storage")
 
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:

@@ -122,7 +122,7 @@ class _Listener(ThreadingHTTPServer):
 
     def __init__(self, storage: Storage, at: tuple[str, int]) -> None:
         self.storage = storage
-        self.names = (*_OUR_NAMES, at[0])
+        self.names = tuple(dict.fromkeys((*_OUR_NAMES, at[0])))
         super().__init__(at, _Handler)
 
     def server_bind(self) -> None:
@@ -185,7 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _give(self) -> None:
         # A page of others may let its own name lead here, and would then read what we give.
         if re.sub(r":\d+$", "", self.headers.get("Host", "")) not in self.server.names:
-            self._send(_told(HTTPStatus.MISDIRECTED_REQUEST, f"The gallery is at {' and '.join(_OUR_NAMES)} only."))
+            self._send(
+                _told(HTTPStatus.MISDIRECTED_REQUEST, f"The gallery is at {' and '.join(self.server.names)} only.")
+            )
             return
         self._send(self.server.answer(self.path.partition("?")[0], self.headers.get("If-None-Match", "")))
 

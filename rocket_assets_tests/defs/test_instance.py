@@ -59,7 +59,7 @@ def test_dagster_takes_the_class_that_dagster_yaml_names(kept: dg.DagsterInstanc
 def test_the_logs_are_in_the_home_that_the_instance_has(kept: dg.DagsterInstance, tmp_path: Path) -> None:
     """Also where DAGSTER_HOME is not set: Dagster then takes ./dagster.yaml and a passing home."""
     manager: Any = kept.compute_log_manager
-    assert manager.get_captured_local_path(["key"], "err").startswith(str(tmp_path / "home"))
+    assert manager.get_captured_local_path(["key"], "err").startswith(str(tmp_path / "home/storage"))
 
 
 def test_the_sensor_whose_logs_are_kept_exists() -> None:

@@ -434,6 +434,25 @@ def test_on_kubernetes_a_login_is_asked_for_but_at_the_readers_own_door() -> Non
     assert len({*hosts, rule["host"]}) == 3
 
 
+def test_past_the_login_nobody_reaches_a_webserver_or_the_code_location() -> None:
+    """The labels are those of the chart."""
+    webservers, code = yaml.safe_load_all((KUBERNETES / "network.yaml").read_text())
+    (deployed,) = VALUES["dagster-user-deployments"]["deployments"]
+    doors = {"dagster-webserver", "dagster-webserver-read-only"}
+    assert set(webservers["spec"]["podSelector"]["matchExpressions"][0]["values"]) == doors
+    assert code["spec"]["podSelector"]["matchLabels"]["component"] == "user-deployments"
+    for policy, port in ((webservers, VALUES["dagsterWebserver"]["service"]["port"]), (code, deployed["port"])):
+        (way,) = policy["spec"]["ingress"]
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+        assert way["ports"] == [{"port": port}]
+        assert len(way["from"]) == 1
+    (outside,), (inside,) = (policy["spec"]["ingress"][0]["from"] for policy in (webservers, code))
+    assert outside["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": f"ingress-{VALUES['ingress']['ingressClassName']}"
+    }
+    assert set(inside["podSelector"]["matchExpressions"][0]["values"]) == doors | {"dagster-daemon"}
+
+
 # All of them
 
 

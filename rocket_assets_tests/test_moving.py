@@ -1,4 +1,4 @@
-"""An archive is moved into a bucket as `docs/moving.md` says, word for word."""
+"""An archive is moved into a bucket as `docs/moving.md` says, word for word, and copied as `docs/operating.md` does."""
 
 from __future__ import annotations
 
@@ -122,3 +122,17 @@ def test_the_way_back_is_the_same(shell: Shell, folder: Storage, bucket: Storage
     shutil.rmtree(tmp_path / "data")
     shell(BACK)
     assert everything(Storage(folder.uri)) == everything(bucket) != {}
+
+
+def test_a_copy_of_a_folder_takes_no_more_room_than_it(folder: Storage, tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "operating.md"
+    (command,) = re.findall(r"^    (cp .*)$", page.read_text(), re.MULTILINE)
+    subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
+    copy = Storage(str(tmp_path / "COPY"))
+    assert everything(copy) == everything(folder)
+    assert files(tmp_path / "COPY") == files(tmp_path / "data") < len(everything(folder))
+
+
+def files(folder: Path) -> int:
+    """How many there are, each under all its names."""
+    return len({path.stat().st_ino for path in folder.rglob("*") if path.is_file()})

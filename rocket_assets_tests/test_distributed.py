@@ -24,6 +24,7 @@ from uuid import UUID
 import dagster as dg
 import pytest
 
+from rocket_assets.defs.instance import POOL
 from rocket_assets.defs.runs import UNFINISHED
 from rocket_assets.images import WORKERS
 from rocket_assets.sample_library import catalogue
@@ -185,16 +186,21 @@ class Stage:
         return None
 
     def ask_at_once(self) -> Sequence[dg.RunRecord]:
-        """Two runs of launches, when two workers are free and the library answers no sooner than both have begun.
-
-        Both are given to them at once only as long as Dagster has not heard of the pool: then its queue holds one back.
-        """
+        """Two runs of launches, when two workers are free and Dagster lets both ask the library, which keeps silent."""
+        log = self.cluster.instance.event_log_storage
+        log.set_concurrency_slots(POOL, 2)
         self.silence.begin()
         ids = [self.cluster.run(run_of("launches", day)) for day in DAYS[:2]]
-        begun = dg.RunsFilter(run_ids=ids, statuses=[STARTED])
-        self.cluster.until(lambda: self.cluster.instance.get_runs_count(begun) == len(ids), "both runs have begun")
+
+        def may_ask() -> bool:
+            return {slot.run_id for slot in log.get_concurrency_info(POOL).claimed_slots} == set(ids)
+
+        self.cluster.until(may_ask, "both runs may ask")
+        # What they would do at the same time they have begun by then.
+        time.sleep(3)
         self.silence.end()
         self.cluster.until(self.cluster.is_idle, "both runs have ended")
+        log.set_concurrency_slots(POOL, 1)
         return self.cluster.instance.get_run_records(dg.RunsFilter(run_ids=ids))
 
 

@@ -204,7 +204,8 @@ def _give_back(connection: Connection) -> None:
 def giving_lost_slots(instance: dg.DagsterInstance, pool: str = POOL) -> Iterator[None]:
     """While this lasts, a slot of a pool that is free and promised to nobody is given to the step that waits longest.
 
-    What Dagster does in the very same moment may give it to one more: that one waits until it is free again.
+    What Dagster or the look of another run does in the very same moment may give it to one more: that one waits until
+    it is free again.
     """
     log = instance.event_log_storage
     if instance.is_ephemeral or not isinstance(log, SqlEventLogStorage):
@@ -226,4 +227,5 @@ def giving_lost_slots(instance: dg.DagsterInstance, pool: str = POOL) -> Iterato
         yield
     finally:
         over.set()
-        watch.join()
+        # Not for ever: where a database keeps silent, it may look once more after the end, which harms nothing.
+        watch.join(10)

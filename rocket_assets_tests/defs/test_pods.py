@@ -192,7 +192,12 @@ def test_the_pod_of_a_run_has_the_rights_and_the_room_of_the_code_location(insta
     pod = job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert (_said(pod["security_context"]), _said(container["security_context"])) == (
-        {"run_as_non_root": True, "run_as_user": 10001, "fs_group": 10001},
+        {
+            "run_as_non_root": True,
+            "run_as_user": 10001,
+            "fs_group": 10001,
+            "seccomp_profile": {"type": "RuntimeDefault"},
+        },
         {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}},
     )
     assert _said(container["resources"]) == code["resources"]

@@ -192,8 +192,9 @@ def _linked(address: str | None) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """A short text from the API without the signs that mean something in Markdown or HTML."""
-    return re.sub(r"[\[\]()<>`*_!\\\s]+", " ", text).strip()[:_LONGEST_NAME].strip()
+    """A short text from the API, to the letter, though some of its signs mean something in Markdown or HTML."""
+    short = " ".join(text.split())[:_LONGEST_NAME].strip()
+    return re.sub(r"[\[\]()<>`*_!\\&~]", lambda sign: f"&#{ord(sign[0])};", short)
 
 
 def _previews(manifest: Manifest, library: ImageLibrary) -> dict[str, dg.MetadataValue]:

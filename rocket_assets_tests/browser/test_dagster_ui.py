@@ -155,6 +155,9 @@ def test_the_page_of_a_day_shows_its_pictures_without_a_click_and_its_table(new_
     pictures = page.get_by_role("cell").locator("img")
     pictures.first.wait_for()
     assert [width > 0 for width in pictures.evaluate_all("(all) => all.map(one => one.naturalWidth)")] == [True] * 5
+    # To the letter, though the underscore means something in Markdown.
+    credits = page.get_by_role("row", name="picture 1").get_by_text("rocket_assets sample library", exact=True)
+    assert credits.count() == 1
     entries = ui.home.archive.read_manifest(date.fromisoformat(DAY)).entries
     rows = page.get_by_role("table").last.get_by_role("row")
     assert [rows.filter(has_text=entry.file or "").count() for entry in entries] == [1] * 5

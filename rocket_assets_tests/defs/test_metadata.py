@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from base64 import b64decode
@@ -90,7 +91,7 @@ def test_previews_are_a_small_part_of_dagsters_records_also_where_each_day_has_a
 
 
 def test_a_launch_named_like_markdown_is_shown_as_text(storage: Storage, instance: dg.DagsterInstance) -> None:
-    name = "![x](javascript:alert(1)) <script>alert(1)</script> | *B*"
+    name = "![x](javascript:alert(1)) <b>alert_1_</b> &lt; | *B*"
     picture = draw("falcon_9.png")
 
     def script(request: Request) -> Answer:
@@ -108,3 +109,4 @@ def test_a_launch_named_like_markdown_is_shown_as_text(storage: Storage, instanc
     assert "<" not in text
     assert "](javascript" not in text
     assert text.count("](") == 1
+    assert html.unescape(text).endswith(f"\n\n{name}\n\n[me](javascript:alert(2))")

@@ -134,12 +134,14 @@ $(VENV)/installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 # What the tests in a browser look for barriers with. Without npm or its registry they say what is missing, and skip.
 $(VENV)/installed-axe: rocket_assets_tests/browser/package.json | $(VENV)/bin/python
 	@cp $< $(VENV)/package.json
+	@echo "axe-core is being installed by npm"
 	@if npm install --prefix $(VENV) --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then touch $@; \
 		else echo "axe-core was not installed by npm; make goes on without it."; fi
 
 # Microsoft's emulator of its buckets. It is large, and only slow tests need it.
 $(VENV)/installed-azurite: rocket_assets_tests/azurite.json | $(VENV)/bin/python
 	@mkdir -p $(VENV)/azurite && cp $< $(VENV)/azurite/package.json
+	@echo "Azurite is being installed by npm"
 	@if npm install --prefix $(VENV)/azurite --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error; then \
 		touch $@; else echo "Azurite was not installed by npm; make goes on without it."; fi
 

@@ -7,6 +7,7 @@ needs it, so that the others start at once.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from datetime import UTC, date, datetime
 from functools import wraps
 from importlib import resources
 from pathlib import Path
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from urllib.request import urlopen
@@ -37,7 +39,17 @@ from rocket_assets.months import month_of
 from rocket_assets.network import Limits, Timeout
 from rocket_assets.progress import Progress
 from rocket_assets.repair import mend
-from rocket_assets.settings import ALL, API_URL, DAYS_AHEAD, END_DATE, GALLERY_URL, START_DATE, Setting, Settings
+from rocket_assets.settings import (
+    ALL,
+    API_URL,
+    DAYS_AHEAD,
+    END_DATE,
+    GALLERY_URL,
+    START_DATE,
+    STORAGE,
+    Setting,
+    Settings,
+)
 from rocket_assets.storage import Storage, Stored
 from rocket_assets.tally import Tally, count, size
 from rocket_assets.verification import Level, Problem, Remedy
@@ -96,8 +108,11 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rocket_assets")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Every rocket launch and its picture, day by day, as Dagster assets."""
+    # Who names a storage for one command gets the advice for that one, too.
+    context.obj = os.environ.get(STORAGE.name)
     load_dotenv(Path.cwd() / ".env")
 
 
@@ -553,9 +568,10 @@ def sample_library(port: int, throttle: int | None, latency: float, story: bool,
         if not command:
             click.echo(f"{request.status} {request.method} {request.path}")
 
-    if command and not story and _is_sample_library(port):
+    if command and not (story or throttle or latency) and _is_sample_library(port):
         # Another `make` target serves it already; the files of the demo hold its address, so that one is as good.
         # A story, though, is to be seen from its beginning.
+        click.echo(f"The sample library that is at port {port} already is asked, as it stands there.", err=True)
         sys.exit(_run(command, {**os.environ, API_URL.name: f"http://127.0.0.1:{port}/2.3.0/"}))
     server = LibraryServer(port=port, throttle=throttle, latency=latency, on_request=say)
     if story:
@@ -739,9 +755,14 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _called() -> str:
-    """This command as it was called, so that what we advise can be typed."""
-    called = Path(sys.argv[0])
-    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else called.name
+    """This command as it can be typed here, on the same storage, so that what we advise is about what was looked at."""
+    called = Path(sys.argv[0]).absolute()
+    if shutil.which(called.name) == str(called):
+        called = Path(called.name)
+    elif called.is_relative_to(Path.cwd()):
+        called = called.relative_to(Path.cwd())
+    told = click.get_current_context().find_root().obj
+    return f"{STORAGE.name}={quote(told)} {quote(str(called))}" if told else quote(str(called))
 
 
 def _stop(code: int, message: str) -> NoReturn:

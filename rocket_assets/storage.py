@@ -14,6 +14,7 @@ message of ours repeats what could hold one.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -520,7 +521,12 @@ def _open(uri: str, endpoint: str | None, region: str | None, *, create: bool, p
             retry_config={"retry_timeout": patience},
             **{name: value for name, value in named.items() if value},
         )
-    return LocalStore(_folder(uri), mkdir=create)
+    folder = _folder(uri)
+    if not create and not folder.exists():
+        raise FileNotFoundError(
+            errno.ENOENT, "there is no such folder: nothing was brought there yet, if it is the right one"
+        )
+    return LocalStore(folder, mkdir=create)
 
 
 def _scheme(uri: str) -> str:

@@ -525,6 +525,40 @@ with dg.DagsterInstance.get() as instance:
 
 
 @pytest.mark.usefixtures("brought")
+@pytest.mark.parametrize("place", ["the PATH", "here", "elsewhere"])
+def test_what_it_advises_can_be_typed_and_is_about_what_was_looked_at(
+    place: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As a copy of the archive, which is looked at by the way."""
+    (tmp_path / "data").rename(tmp_path / "a copy")
+    _damage(tmp_path / "a copy")
+    called = (tmp_path if place == "here" else tmp_path_factory.mktemp("other")) / "bin/rocket-assets"
+    called.parent.mkdir()
+    called.symlink_to(COMMAND)
+    expected = {"the PATH": "rocket-assets", "here": "bin/rocket-assets", "elsewhere": str(called)}[place]
+    env = {"PATH": os.environ["PATH"], "ROCKET_ASSETS_STORAGE": "a copy"}
+    if place == "the PATH":
+        env["PATH"] = f"{called.parent}:{env['PATH']}"
+    done = subprocess.run(
+        [expected, "verify", "--level", "full"],
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        executable=called,
+    )
+    assert done.returncode == 1
+    assert f": ROCKET_ASSETS_STORAGE='a copy' {expected} verify --level full --repair\n" in done.stdout + done.stderr
+
+
+def test_a_folder_that_is_not_there_is_said_to_be_so(command: Command) -> None:
+    done = command("verify", ROCKET_ASSETS_STORAGE="mistyped")
+    assert done.returncode == 1
+    assert "Could not open the storage mistyped: there is no such folder" in done.stderr
+
+
+@pytest.mark.usefixtures("brought")
 def test_a_repair_without_the_library_mends_the_pictures_and_leaves_the_rest_as_it_is(
     command: Command, tmp_path: Path
 ) -> None:
@@ -803,7 +837,7 @@ def test_a_gallery_in_a_bucket_is_named_with_the_command_that_serves_it(command:
     assert command("gallery", **environ).returncode == 1
     Storage(uri).write("gallery/index.html", b"Launches")
     done = command("gallery", **environ)
-    said = f"{uri}/gallery/index.html\nTo look at it: rocket-assets gallery --port 3001\n"
+    said = f"{uri}/gallery/index.html\nTo look at it: ROCKET_ASSETS_STORAGE={uri} rocket-assets gallery --port 3001\n"
     assert (done.returncode, done.stdout) == (0, said)
 
 

@@ -262,8 +262,7 @@ def _outcome(launch: Launch, fetch: Future[Fetched]) -> Fetched | Refused | NotA
         return error
     except RocketAssetsError:
         raise
-    # Whatever it is that nobody has thought of: it is the trouble of one picture, and not of all days of a run.
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:  # noqa: BLE001 - what nobody has thought of is the trouble of one picture, not of a run
         address = shown(launch.image.url if launch.image else "")
         unforeseen = Unavailable(f"{address} led to what we did not foresee: {type(error).__name__}: {error}.")
         unforeseen.__cause__ = error

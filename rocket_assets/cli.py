@@ -742,8 +742,7 @@ def _is_sample_library(port: int) -> bool:
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run a command to its end; it is given the time to end by itself after Ctrl-C, and a termination is passed on."""
     try:
-        # Who types this command types that one as well, and no shell reads it.
-        process = subprocess.Popen(command, env=environ)  # noqa: S603 - see above
+        process = subprocess.Popen(command, env=environ)  # noqa: S603 - who types this one types that, and no shell reads it
     except OSError as error:
         _stop(WRONG_USE, f"{command[0]} cannot be run: {error.strerror}.")
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())

@@ -450,8 +450,7 @@ def _shrunk(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    # EXIF is a stranger's bytes, of which Pillow raises almost anything; the picture is whole without it.
-    except Exception:  # noqa: BLE001 - see above
+    except Exception:  # noqa: BLE001 - of a stranger's EXIF Pillow raises anything; the picture is whole without it
         return 1
 
 

@@ -108,8 +108,7 @@ class Work:
                 errors = self.do(storage)
                 assert not errors, errors
                 os.write(writing, json.dumps(storage.done).encode())
-            # Whatever it is: nothing of the parent's is to be done here as well.
-            except BaseException:  # noqa: BLE001 - see above
+            except BaseException:  # noqa: BLE001 - whatever it is, nothing of the parent's is to be done here as well
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

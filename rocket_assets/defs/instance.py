@@ -30,8 +30,8 @@ import dagster as dg
 
 # The one place that imports from the private parts of Dagster: it lets one write a log manager and a run launcher, and
 # exports by no public name the base of the first, what its capture yields, how the second says that a run fares, the
-# question that it asks a code server, and whose records are in a database. The tests of this module fail when one of
-# them changes.
+# question that it asks a code server, and whose records are in a database, with what these say of the slots of a pool.
+# The tests of this module fail when one of them changes.
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.compute_log_manager import CapturedLogContext
 from dagster._core.storage.event_log import SqlEventLogStorage
@@ -53,8 +53,6 @@ _ASKED, _PAUSE_SECONDS, _ANSWER_SECONDS = 3, 1.0, 10
 _TAKE = text("SELECT pg_try_advisory_lock(19571004)")
 _GIVE_BACK = text("SELECT pg_advisory_unlock(19571004)")
 _TURN_PAUSE_SECONDS = 0.1
-
-_SLOT_SECONDS = 5.0
 
 # Settings of the server for one connection, as far as it knows them.
 _SET = text("SELECT set_config(name, value, false) FROM pg_settings JOIN json_each_text(:settings) ON key = name")
@@ -201,8 +199,10 @@ def _give_back(connection: Connection) -> None:
 
 
 @contextmanager
-def giving_lost_slots(instance: dg.DagsterInstance, pool: str = POOL) -> Iterator[None]:
-    """While this lasts, a slot of a pool that is free and promised to nobody is given to the step that waits longest.
+def giving_lost_slots(instance: dg.DagsterInstance, every: float = 5.0) -> Iterator[None]:
+    """While this lasts, the pool's slot is given to the step that waits longest, if it is free and promised to nobody.
+
+    That is looked at every so many seconds.
 
     What Dagster or the look of another run does in the very same moment may give it to one more: that one waits until
     it is free again.
@@ -215,11 +215,11 @@ def giving_lost_slots(instance: dg.DagsterInstance, pool: str = POOL) -> Iterato
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(_SLOT_SECONDS):
+        while not over.wait(every):
             # Records that cannot be read now are looked at again soon; the step to which they matter says so itself.
             with suppress(Exception):
-                if log.has_unassigned_slots(pool):
-                    log.assign_pending_steps([pool])
+                if log.has_unassigned_slots(POOL):
+                    log.assign_pending_steps([POOL])
 
     watch = threading.Thread(target=look, name="lost slots", daemon=True)
     watch.start()

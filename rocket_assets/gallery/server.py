@@ -194,9 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self) -> None:
         self._send(_told(HTTPStatus.METHOD_NOT_ALLOWED, "The gallery is to be looked at.", Allow="GET, HEAD"))
 
-    # BaseHTTPRequestHandler looks for methods of these names.
-    do_GET = do_HEAD = _give  # noqa: N815 - see above
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815 - see above
+    do_GET = do_HEAD = _give  # noqa: N815 - BaseHTTPRequestHandler looks for these names
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815 - and for these
 
     def _send(self, answer: _Answer) -> None:
         # What a request carries is not read, and would be taken for the next one.

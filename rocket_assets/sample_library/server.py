@@ -296,7 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(answer)
 
     # BaseHTTPRequestHandler looks for methods of these names.
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - see above
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - its names
 
     def _receive(self) -> None:
         self._drop_body()
